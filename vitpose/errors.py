@@ -47,7 +47,7 @@ def started() -> Iterator[None]:
 
 
 def is_bug(problem: BaseException) -> bool:
-    """Whether an exception is an error in this program: a dict without a key, or a module of ours that is missing."""
+    """Answer whether an exception is an error in this program: a dict without a key, or a missing module of ours."""
     if isinstance(problem, KeyError):  # registries raise a KeyError with a sentence
         return ' ' not in str(problem.args[0] if problem.args else '')
     name = problem.name if isinstance(problem, ImportError) else None
@@ -55,7 +55,7 @@ def is_bug(problem: BaseException) -> bool:
 
 
 def one_line(problem: BaseException) -> str:
-    """The message of an exception, in one line."""
+    """Return the message of an exception in one line."""
     message = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem
     return printable(' '.join(str(message).split())) or type(problem).__name__
 

@@ -9,7 +9,7 @@ TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
 
 
 def shipped(name: str) -> Path:
-    """Return the path of a shipped file, such as 'requirements/tested.txt'; FileNotFoundError if it is missing."""
+    """Return the path of a shipped file, such as 'requirements/tested.txt'. FileNotFoundError if it is missing."""
     candidates = (TOP / name, TOP / 'vitpose_mm' / '.mim' / name)
     for path in candidates:
         if path.is_file():

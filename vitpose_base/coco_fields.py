@@ -20,7 +20,7 @@ class BadField(NamedTuple):
     value: Any
 
     def __str__(self) -> str:
-        """One line: row, field, what was expected, what it is."""
+        """Format the finding in one line: row, field, what was expected, what it is."""
         text = 'nothing' if self.value is None else repr(self.value)
         text = f'{len(self.value)}: {text}' if isinstance(self.value, list) else text
         got = text if len(text) <= 60 else text[:57] + '...'

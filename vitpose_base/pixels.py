@@ -41,7 +41,7 @@ def decode_deep(data: bytes) -> np.ndarray | None:
 
 
 def depth_of(image: np.ndarray) -> int:
-    """The number of bits, one of `DEPTHS`, that hold the largest value of uint16 pixels."""
+    """Return the number of bits, one of `DEPTHS`, that hold the largest value of uint16 pixels."""
     return next(bits for bits in DEPTHS if image.max() < 2**bits)
 
 

@@ -80,7 +80,7 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
 
 
 def serve(page: gr.Blocks, host: str, port: int) -> str:
-    """Serve the page in a thread until `page.close()`, and return its address; OSError if the port is in use.
+    """Serve the page in a thread until `page.close()`, and return its address. OSError if the port is in use.
 
     Gradio serves the files in GRADIO_TEMP_DIR alone: images and videos, and anything else for download.
     """

@@ -27,7 +27,7 @@ class Sessions:
 
     @contextmanager
     def results(self, session: str, upload: str) -> Iterator[Path]:
-        """Return a new folder for what is made of an upload; it is deleted with the session, or on an error."""
+        """Yield a new folder for what is made of an upload; it is deleted with the session, or on an error."""
         with self._changed:
             self._paths.setdefault(session, set()).add(Path(upload))
             if session in self._ended:
@@ -71,7 +71,7 @@ class Sessions:
 
 
 def end_uploads(app: Callable) -> Callable:
-    """ASGI middleware: an upload that its client breaks off is malformed to Gradio, which then deletes its file."""
+    """Wrap an ASGI app: an upload that its client breaks off becomes malformed, so that Gradio deletes its file."""
 
     async def call(scope: Any, receive: Callable, send: Callable) -> None:
         complete = scope['type'] != 'http' or not scope['path'].endswith('/upload')

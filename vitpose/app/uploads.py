@@ -28,7 +28,7 @@ NO_LIMIT = '`vitpose predict` has no limit'
 
 
 def write_first_image(file: str, folder: Path) -> Path:
-    """Write the image, or the first frame of the video, as a JPEG file; ValueError if it is neither or unreadable."""
+    """Write the image, or the first frame of the video, as a JPEG file. ValueError if it is neither or unreadable."""
     source = _source(file)
     with closing(read_frames([source])) as frames:
         frame = read_frame(next(frames), 0)
@@ -41,7 +41,7 @@ def write_first_image(file: str, folder: Path) -> Path:
 
 
 def parse_boxes(text: str) -> np.ndarray | None:
-    """Boxes, one x1 y1 x2 y2 per line -> (N, 4) float32, or None without a line; ValueError if a line is not that."""
+    """Parse boxes, one x1 y1 x2 y2 per line, into (N, 4) float32; None without a line. ValueError for other text."""
     rows = [line.replace(',', ' ').split() for line in text.splitlines() if line.strip()]
     try:
         return np.array(rows, np.float32).reshape(len(rows), 4) if rows else None
@@ -95,7 +95,7 @@ def predict_upload(
 
 
 def _source(file: str) -> Source:
-    """The source of an upload; ValueError if it is neither image nor video, or has too many pixels by its header."""
+    """Return the source of an upload. ValueError if neither image nor video, or if its header has too many pixels."""
     path = Path(file)
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:

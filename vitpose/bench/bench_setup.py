@@ -29,17 +29,17 @@ class Setup:
     metainfo: dict[str, Any]  # MMPose's parsed metainfo of the test set
 
     def model(self) -> nn.Module:
-        """The config's model in eager torch, on the CPU, in evaluation mode."""
+        """Build the config's model in eager torch, on the CPU, in evaluation mode."""
         model = MODELS.build(self.config.model)
         model.load_state_dict(self.weights())
         return model.eval().requires_grad_(False)
 
     def weights(self) -> dict[str, Tensor]:
-        """The model's state dict, on the CPU."""
+        """Load the model's state dict onto the CPU."""
         return torch.load(self.checkpoint, 'cpu', weights_only=True)['state_dict']
 
     def preprocessor(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation (3,) of the config's data preprocessor, RGB in 0 to 255."""
+        """Return mean and standard deviation (3,) of the config's data preprocessor, RGB in 0 to 255."""
         steps = self.config.model.data_preprocessor
         return np.array(steps.mean, np.float64), np.array(steps.std, np.float64)
 
@@ -72,7 +72,7 @@ def make_setup(
 
 
 def random_model(cfg: Config) -> nn.Module:
-    """The config's model with random weights, always the same, whose heatmaps have distinct peaks of about 1."""
+    """Build the config's model with random weights, always the same, whose heatmaps have distinct peaks of about 1."""
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     with torch.no_grad():

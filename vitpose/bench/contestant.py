@@ -18,18 +18,18 @@ class Contestant(ABC):
 
     @abstractmethod
     def preprocess(self, images: Images, boxes: Boxes) -> Any:
-        """Crop the people of all images: whatever `network` takes, in batches."""
+        """Crop the people of all images into whatever `network` takes, in batches."""
 
     @abstractmethod
     def network(self, inputs: Any) -> Any:
-        """Heatmaps of the inputs, or whatever `decode` takes; may still be computing on a GPU."""
+        """Compute the heatmaps of the inputs, or whatever `decode` takes; a GPU may still be computing them."""
 
     @abstractmethod
     def decode(self, inputs: Any, outputs: Any) -> np.ndarray:
-        """Keypoints (N, K, 2) in image pixels of the people of all images, in their order."""
+        """Decode the keypoints (N, K, 2) in image pixels of the people of all images, in their order."""
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
-        """As `decode`, end to end; override it where the contestant has a call of its own for this."""
+        """Predict end to end, with the result of `decode`. Override it if the contestant has a call for this."""
         inputs = self.preprocess(images, boxes)
         return self.decode(inputs, self.network(inputs))
 

@@ -18,7 +18,7 @@ CONTESTANTS: dict[str, Make] = {}
 
 
 def register(name: str, make: Make) -> None:
-    """Add a contestant, which `make` makes, under a name for tables, JSON and `--only`; ValueError if it is taken."""
+    """Add a contestant, which `make` makes, under a name for tables, JSON and `--only`. ValueError if it is taken."""
     if name in CONTESTANTS:
         raise InputError(f'{name!r} is already the name of a contestant; choose another one')
     CONTESTANTS[name] = make

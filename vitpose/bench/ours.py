@@ -34,7 +34,7 @@ class Ours(Contestant):
         return PosePredictor.load(setup.config, setup.checkpoint, **options)
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
-        """Boxes are checked and cropped, in threads, into uint8 arrays."""
+        """Check and crop the boxes, in threads, into uint8 arrays."""
         rule, pairs = self.model.crop_rule, enumerate(zip(images, boxes, strict=True))
         frames = (Frame(str(i), image, boxes=image_boxes) for i, (image, image_boxes) in pairs)
         works = (start_work(frame, rule, self.model.num_keypoints) for frame in frames)
@@ -44,11 +44,11 @@ class Ours(Contestant):
         return batches
 
     def network(self, inputs: list[Batch]) -> list[Any]:
-        """Crops are copied to the device, normalized and run."""
+        """Copy the crops to the device, normalize them and run the network."""
         return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
-        """A batch at a time on the device, then from pixels of the crop to those of the image."""
+        """Decode a batch at a time on the device, then map from pixels of the crop to those of the image."""
         for batch, output in zip(inputs, outputs, strict=True):
             batch.finish(self.model.crop_rule, *self._keypoints(output))
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
@@ -57,7 +57,7 @@ class Ours(Contestant):
         return self.model.decode(output)
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
-        """PosePredictor's own call; cropping overlaps with the network."""
+        """Predict with PosePredictor's own call, in which cropping overlaps with the network."""
         return np.concatenate([poses.keypoints for poses in self.predictor(list(images), list(boxes))])
 
 
@@ -88,7 +88,7 @@ class Exported(Ours):
         return PosePredictor.load(file, device='cpu', batch_size=setup.batch_size)
 
     def network(self, inputs: list[Batch]) -> list[Any]:
-        """Normalization, network and decoding, which are one graph."""
+        """Run normalization, network and decoding, which are one graph."""
         return [self.model.predict(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,7 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
 
 
 def _moved(node: Any, old: str, new: str) -> Any:
-    """A copy of a config in which paths below the folder `old` are below `new`."""
+    """Copy a config, with the paths below the folder `old` moved below `new`."""
     if isinstance(node, dict):
         return {key: _moved(value, old, new) for key, value in node.items()}
     if isinstance(node, list | tuple):

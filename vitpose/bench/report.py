@@ -18,7 +18,7 @@ PACKAGES += ('mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine')  # one of each 
 
 
 def table(results: Results, title: str) -> Any:
-    """A rich table: people per second in each stage, with quartiles, and the differences in pixels."""
+    """Make a rich table: people per second in each stage, with quartiles, and the differences in pixels."""
     caption = 'people per second: median, and half of the interquartile range in % of it;\n'
     caption += 'px: largest and median distance of the keypoints from those of ours-fp32'
     headings = ('', 'pre-\nprocessing', 'network', 'decoding', 'end to end', 'largest\npx', 'median\npx')

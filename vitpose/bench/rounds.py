@@ -24,7 +24,7 @@ class Result:
     seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})  # of every round
 
     def rate(self, stage: str) -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of the people per second."""
+        """Return lower quartile, median and upper quartile of the people per second."""
         low, middle, high = np.quantile(self.people / np.array(self.seconds[stage]), (0.25, 0.5, 0.75)).tolist()
         return low, middle, high
 
@@ -66,7 +66,7 @@ def measure(
 
 
 def _run(contestant: Contestant, images: Images, boxes: Boxes, device: torch.device) -> tuple[tuple, dict[str, float]]:
-    """Keypoints of the three stages and of the prediction end to end, and the seconds of each stage."""
+    """Run the three stages and the prediction end to end; return the keypoints of both, and each stage's seconds."""
     seconds: dict[str, float] = {}
 
     def timed(stage: str, function: Callable[..., Any], *arguments: Any) -> Any:

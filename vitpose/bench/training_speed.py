@@ -99,7 +99,7 @@ class _Built:
             self.fixed = next(self.batches(0))
 
     def profile(self, seconds: float) -> dict[str, float]:
-        """Mean milliseconds of each transform, over random samples of the training set; of a combined one, of all."""
+        """Measure the mean milliseconds of each transform over random samples of the training set or its members."""
         spent: dict[str, float] = {}
         sets = find_members(self.dataset)
         random, count, start = np.random.default_rng(0), 0, time.perf_counter()
@@ -126,14 +126,14 @@ class _Built:
             torch.cuda.synchronize(self.device)
 
     def batches(self, workers: int) -> Iterator[dict]:
-        """Batches of the training set, without end."""
+        """Return an endless iterator over batches of the training set."""
         options = dict(self.loader_cfg, num_workers=workers, persistent_workers=False)
         if not workers:
             options.pop('prefetch_factor', None)
         return iter(Runner.build_dataloader(options, seed=0))
 
     def rate(self, batches: Iterator[dict], use: Callable[[dict], None], seconds: float) -> float:
-        """Samples per second of taking batches and using them."""
+        """Measure the samples per second of taking batches and using them."""
         for _ in range(WARM_UP_STEPS):
             use(next(batches))
         count, start = 0, time.perf_counter()

@@ -11,7 +11,7 @@ from .training_speed import Speed
 
 
 def transforms_table(speeds: Mapping[str, Speed]) -> Any:
-    """A rich table of the milliseconds per sample, one row per transform."""
+    """Make a rich table of the milliseconds per sample, one row per transform."""
     shown = figures_table('ms per sample, in one process: median over the rounds', '', *speeds, fold_names=False)
     for step in dict.fromkeys(step for speed in speeds.values() for step in speed.transforms):
         cells = [speed.transforms.get(step) for speed in speeds.values()]
@@ -23,7 +23,7 @@ def transforms_table(speeds: Mapping[str, Speed]) -> Any:
 
 
 def table(speeds: Mapping[str, Speed]) -> Any:
-    """A rich table of the samples per second of loading, of the step and of both."""
+    """Make a rich table of the samples per second of loading, of the step and of both."""
     title = 'samples per second: median over the rounds, and the lowest to the highest'
     shown = figures_table(title, '', *speeds, fold_names=False)
     first = next(iter(speeds.values()))

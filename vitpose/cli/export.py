@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _find_files(args: argparse.Namespace) -> NamedModel:
-    """The files of CONFIG CHECKPOINT, of a name, or of a checkpoint alone."""
+    """Find the files of CONFIG CHECKPOINT, of a name, or of a checkpoint alone."""
     if args.checkpoint is not None or is_name(args.config) or not is_checkpoint(args.config):
         return read_files(args.config, args.checkpoint)
     if args.size or args.cfg_options:
@@ -112,7 +112,7 @@ def _find_files(args: argparse.Namespace) -> NamedModel:
 
 
 def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
-    """The model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
+    """Load the model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
     from ..predict.models.loading import load_model
 
     options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset or named.dataset)

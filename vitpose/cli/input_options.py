@@ -29,7 +29,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_input_options(args: argparse.Namespace, kinds: Collection[str]) -> dict[str, Any]:
-    """Return the options of `read_frames`; ValueError if they have no use for sources of these kinds."""
+    """Return the options of `read_frames`. ValueError if they have no use for sources of these kinds."""
     check_positive(args, 'stride')
     part = dict(start=_seconds('--start', args.start), end=_seconds('--end', args.end), stride=args.stride)
     live = {'every_frame': args.every_frame, 'reconnect': args.reconnect} if 'live' in kinds else {}

@@ -47,7 +47,7 @@ def check_model(model: str | None, option: str = '') -> None:
 
 
 def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] = ('', '')) -> 'NamedModel':
-    """The files of a config with its checkpoint, or of the name of published weights, which are downloaded.
+    """Find the files of a config with its checkpoint, or of the name of published weights, which are downloaded.
 
     OSError if a file does not exist; ValueError for an unknown name, or that of an exported file.
     """
@@ -81,6 +81,6 @@ def check_detector(words: Sequence[str] | None, before: str) -> None:
 
 
 def _is_input(word: str) -> bool:
-    """Whether a word after --detector is what comes before it: an exported file, an image, a video or a folder."""
+    """Answer whether a word after --detector belongs before it: an exported file, an image, a video or a folder."""
     kind = mimetypes.guess_type(word)[0] or ''
     return Path(word).suffix in ('.onnx', '.xml') or kind.startswith(('image/', 'video/')) or Path(word).is_dir()

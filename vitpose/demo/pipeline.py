@@ -31,7 +31,7 @@ MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may
 
 
 def prepare_folder(out: Path) -> None:
-    """Create the output folder, or empty it if an earlier demo created it; ExistingFileError if it has other files."""
+    """Create the output folder, or empty it if an earlier demo created it. ExistingFileError if it has other files."""
     if out.exists() and not out.is_dir():
         raise ExistingFileError(f'{out} is a file: pass a folder to --out')
     if out.is_dir() and any(out.iterdir()):

@@ -74,7 +74,7 @@ def read_pins(text: str, python: tuple[int, int]) -> Versions:
 
 
 def read_stack(name: str) -> Versions:
-    """Read the tested versions of the stack 'tested' or 'legacy'; OSError if the package lacks its data."""
+    """Read the tested versions of the stack 'tested' or 'legacy'. OSError if the package lacks its data."""
     return read_pins(shipped(f'requirements/{name}.txt').read_text(encoding='utf-8'), sys.version_info[:2])
 
 

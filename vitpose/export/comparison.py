@@ -28,7 +28,7 @@ class Differences:
     heatmaps: tuple[float, float]  # as a fraction of the largest value
 
     def lines(self) -> list[str]:
-        """Text, one line each."""
+        """Format the differences as text, one line each."""
         keypoints, heatmaps = ('keypoints, px', self.keypoints), ('heatmaps, of the peak', self.heatmaps)
         rows = (keypoints, ('including low scores', self.all_keypoints), heatmaps)
         return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows]
@@ -59,7 +59,7 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: GraphModel, crops:
 
 
 def agreement(model: GraphModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
-    """A function from heatmaps (n, C, Hm, Wm) of other arithmetic, and their crops' indices, to the agreement (n,).
+    """Return a function from heatmaps (n, C, Hm, Wm) of other arithmetic, and their crops' indices, to agreement (n,).
 
     This is the mean over a crop's keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the
     distance from the keypoint in fp32, and s is 2% of the crop's diagonal.
@@ -75,5 +75,5 @@ def agreement(model: GraphModel, crops: np.ndarray) -> Callable[[np.ndarray, Seq
 
 
 def in_batches(crops: np.ndarray) -> list[np.ndarray]:
-    """Crops (N, h, w, 3) in parts of `BATCH`."""
+    """Split crops (N, h, w, 3) into parts of `BATCH`."""
     return [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]

@@ -25,7 +25,7 @@ def crop_people(
     bits: int | None = None,
     **box_options: Any,
 ) -> np.ndarray:
-    """Crops (N, h, w, 3) uint8 BGR of up to `number` people.
+    """Crop up to `number` people into (N, h, w, 3) uint8 BGR.
 
     They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` and the
     other arguments of `read_boxes`, by default one person per image, and `bits` as in `read_frame`; without inputs they

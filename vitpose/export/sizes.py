@@ -11,7 +11,7 @@ from ..errors import InputError
 
 
 def resized(cfg: Config, size: tuple[int, int]) -> Config:
-    """A copy of a config with crops of another size (h, w), heatmaps of the same stride; ValueError if it has none."""
+    """Copy a config with crops of size (h, w) and heatmaps of the same stride. ValueError if it takes no such size."""
     cfg = deepcopy(cfg)
     backbone = cfg.model.backbone
     if 'ViT' not in str(backbone.type):

@@ -107,18 +107,18 @@ def write_file(
 
 
 def written_files(out: Path) -> list[Path]:
-    """The files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
+    """List the files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
     out, beside = possible_files(out)
     return [out, beside] if beside.is_file() else [out]
 
 
 def possible_files(out: Path) -> tuple[Path, Path]:
-    """An exported file, and the one that may stand beside it."""
+    """Return an exported file, and the one that may stand beside it."""
     return out, out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
 
 
 def run_heatmaps(file: ExportedModel, model: GraphModel, crops: np.ndarray) -> np.ndarray:
-    """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
+    """Compute heatmaps (N, C, Hm, Wm) with a file, also if it returns keypoints."""
     parts = in_batches(crops)
     inputs = parts if file.info.inputs == 'crops' else [model.normalized(part).numpy() for part in parts]
     if isinstance(network := file.network, OpenVinoNetwork):
@@ -129,7 +129,7 @@ def run_heatmaps(file: ExportedModel, model: GraphModel, crops: np.ndarray) -> n
 
 
 def describe(model: GraphModel, checkpoint: Path, target: Target) -> FileInfo:
-    """The metadata of a file."""
+    """Collect the metadata of a file."""
     rule, graph = model.crop_rule, model.network
     mean, std = (None if values is None else values.flatten().tolist() for values in (graph.mean, graph.std))
     crop = dict(input_size=list(rule.input_size), padding=float(rule.padding), use_udp=bool(rule.use_udp))

@@ -56,7 +56,7 @@ class PublishedModel:
     codec: str  # 'MSRA' if it is not the config's; ''
 
     def cfg_options(self, dataset: str | None) -> dict[str, Any]:
-        """What to override in the config to predict, for the chosen dataset of a multi-dataset model."""
+        """Return what to override in the config to predict, for the chosen dataset of a multi-dataset model."""
         objects = {} if (dataset or self.dataset) in ANIMALS else {'objects': 'person'}
         return {'license': self.license, **objects, **(MSRA if self.codec == 'MSRA' else {})}
 

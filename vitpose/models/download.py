@@ -115,7 +115,7 @@ def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) ->
 
 
 def is_reachable(url: str) -> bool:
-    """Whether the server of an address answers within `REACH_S`, also if the resolution of its name hangs."""
+    """Answer whether the server of an address responds within `REACH_S`, even if the resolution of its name hangs."""
     answers: list[bool] = []
 
     def ask() -> None:

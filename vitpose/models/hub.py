@@ -17,7 +17,7 @@ OKS_SIGMA = 0.05  # of keypoints whose dataset has none: our choice, between COC
 
 
 def import_hub(name: str) -> Any:
-    """Import huggingface_hub; ValueError if it is missing."""
+    """Import huggingface_hub. ValueError if it is missing."""
     try:
         import huggingface_hub
     except ImportError as problem:
@@ -49,7 +49,7 @@ def hub_folder(name: str) -> Path:
 
 
 def find_in_folder(folder: Path, name: str = '') -> NamedModel:
-    """The shipped config, and what to change in it, for a ViTPose that transformers' `save_pretrained` wrote.
+    """Find the shipped config, and what to change in it, for a ViTPose that transformers' `save_pretrained` wrote.
 
     `name` is that on the hub. MissingFileError if there is no config.json, ValueError if it is that of another model.
     """
@@ -94,7 +94,7 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
 
 
 def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[str, Any]:
-    """MMPose's description of keypoints; sides are told by names such as L_Eye, left_eye and 'left eye'."""
+    """Make MMPose's description of keypoints; sides are told by names such as L_Eye, left_eye and 'left eye'."""
     swaps = {'l': 'r', 'r': 'l', 'left': 'right', 'right': 'left'}
 
     def mirror(name: str) -> str:

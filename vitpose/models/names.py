@@ -20,14 +20,14 @@ DETECTORS = {
 
 
 def is_name(model: str | Path) -> bool:
-    """Whether to look this up as a model name: a folder of transformers, or neither a file nor named like one."""
+    """Answer whether to look this up as a model name: a transformers folder, or neither a file nor named like one."""
     path = Path(model)
     is_short = not str(model).startswith(('.', '/', '~')) and len(path.parts) <= 2
     return (path / 'config.json').is_file() or (is_short and path.suffix.lower() not in FILES and not path.exists())
 
 
 def model_file(name: str | Path, suffix: str = '.onnx') -> Path:
-    """The file of a shipped model, by its name; anything else is a path. './tiny' is a path, too."""
+    """Return the file of a shipped model by its name. Anything else, such as './tiny', is a path."""
     return Path(__file__).with_name(f'{name}{suffix}') if str(name) in SHIPPED else Path(name)
 
 
@@ -49,7 +49,7 @@ def check_name(name: str, suffix: str = '.onnx') -> None:
 
 
 def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
-    """The files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
+    """Find the files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
 
     Without torch, that is the file of `vitpose models export`, if there is one.
 
@@ -71,7 +71,7 @@ def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
 
 
 def exported_file(name: str) -> Path:
-    """Where `vitpose models export` puts the ONNX form of a name: in the cache; two names of a model share it."""
+    """Return where `vitpose models export` puts the ONNX form of a name: in the cache; a model's names share it."""
     from .download import cache_folder
 
     published = _find_published(name)
@@ -81,7 +81,7 @@ def exported_file(name: str) -> Path:
 
 
 def _find_published(name: str) -> tuple[PublishedModel, str] | None:
-    """The published model of a name and its dataset; None for a folder, and for owner/name of a model hub."""
+    """Find the published model of a name and its dataset; None for a folder, and for owner/name of a model hub."""
     models = read_catalogue()
     try:
         return find_model(name, models, SHIPPED)
@@ -93,14 +93,14 @@ def _find_published(name: str) -> tuple[PublishedModel, str] | None:
 
 
 def keypoints_of(named: NamedModel) -> str:
-    """The dataset of a model for one, by the folder of its config."""
+    """Return the dataset of a single-dataset model, by the folder of its config."""
     assert named.config is not None
     folder = named.config.parent.name
     return {'wholebody': 'coco_wholebody', 'humanart': 'Human-Art'}.get(folder, folder)
 
 
 def detector_file(name: str, timeout: float = 30) -> Path:
-    """The file of a detector of `DETECTORS`, downloaded into the cache if necessary."""
+    """Return the file of a detector of `DETECTORS`, downloaded into the cache if necessary."""
     from .download import cache_folder, fetch
 
     url, digest = DETECTORS[name]

@@ -30,7 +30,7 @@ class Calibration:
     bins: tuple[Bins, Bins]  # of both, see `calibration_error`
 
     def diagram(self) -> str:
-        """The reliability diagram as SVG."""
+        """Draw the reliability diagram as SVG."""
         return draw_reliability(dict(zip(('peak', 'probability'), self.bins, strict=True)))
 
 
@@ -106,7 +106,7 @@ def calibrate(
 
 
 def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
-    """The images of one split and dataset of a config, with the labels, even where it validates on found boxes."""
+    """Read the images of one split and dataset of a config, with the labels, even if it validates on detected boxes."""
     key = f'{split}_dataloader'
     settings = deepcopy((config.get(key) or {}).get('dataset') or {})
     chosen = [member for member in members(settings) if member and _dataset_name(member) == dataset]

@@ -152,7 +152,7 @@ def make_joint_dataset(
 
 
 def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool, say: Callable[[str], None]) -> None:
-    """Say what was read, and warn of what is wrong; InputError or FailedError if no dataset is made of it."""
+    """Say what was read, and warn of what is wrong. InputError or FailedError if no dataset is made of it."""
     names = annotations.labels.names
     if annotations.unreadable:
         findings = [Finding('rows cannot be read', True, annotations.unreadable), *findings]
@@ -168,7 +168,7 @@ def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool,
 
 
 def _choose_usable(splits: dict[str, list[Photo]], files: dict[Path, ImageFile]) -> dict[str, list[Photo]]:
-    """Drop what cannot be used, and training images that are also held out; InputError if that is too much."""
+    """Drop what cannot be used, and training images that are also held out. InputError if that is too much."""
     usable, bad = dict[str, list[Photo]](), 0
     for split, photos in splits.items():
         usable[split] = []

@@ -44,7 +44,7 @@ class AutoDetector:
 
     @cached_property
     def chosen(self) -> Any:
-        """The detector; ValueError if none can be used, and the classes that are looked for need one."""
+        """The detector. ValueError if none can be used, and the classes that are looked for need one."""
         try:
             return open_beside(self.model, self._find(), **self._options)
         except DownloadError as problem:
@@ -65,11 +65,11 @@ class AutoDetector:
         return self.chosen.score_threshold
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
+        """Return boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,), best first, per image (H, W, 3) uint8 BGR."""
         return self.chosen(images)
 
     def _find(self) -> str | Path:
-        """The name or the checked file of the detector to open; DownloadError with the reason if there is none."""
+        """Find the name or the checked file of the detector to open. DownloadError with the reason if there is none."""
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
         file = torch_home.expanduser() / 'hub/checkpoints' / RTMDET.rpartition('/')[2]
@@ -88,7 +88,7 @@ class AutoDetector:
 
 @cache
 def _is_offline(url: str) -> str:
-    """Why nothing is downloaded from an address, or ''; remembered for the process."""
+    """Say why nothing is downloaded from an address, or ''; remembered for the process."""
     if os.environ.get('VITPOSE_OFFLINE'):
         return 'VITPOSE_OFFLINE is set'
     return '' if is_reachable(url) else 'no network to download one'
@@ -106,7 +106,7 @@ def _download() -> Path | str:
 
 
 def choose_detector(model: 'GraphModel | ExportedModel', detector: Any, **options: Any) -> Any:
-    """The detector of `PosePredictor`'s arguments; ValueError for options of a detector that has its own."""
+    """Choose the detector by `PosePredictor`'s arguments. ValueError for options of a detector that has its own."""
     kind = model.metainfo.get('objects') if detector == 'auto' else None
     options = {key: value for key, value in options.items() if value is not None}
     if kind == 'person':

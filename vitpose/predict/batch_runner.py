@@ -33,7 +33,7 @@ class BatchRunner:
         self.size: int = size if self._is_warm else min(size, SIZES[-1])
 
     def __call__(self, crops: Any, count: int) -> tuple:
-        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name."""
+        """Predict keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name."""
         size = self.size  # which another thread may halve meanwhile
         try:
             if not self._is_warm:
@@ -68,5 +68,5 @@ class BatchRunner:
 
 
 def filled_size(count: int) -> int:
-    """The smallest of SIZES, or multiple of 64, that is not below `count`."""
+    """Return the smallest of SIZES, or multiple of 64, that is not below `count`."""
     return next((size for size in SIZES if size >= count), -(-count // 64) * 64)

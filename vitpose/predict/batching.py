@@ -97,12 +97,12 @@ class Batch:
 
 
 def image_bytes(frame: Frame) -> int:
-    """The size of a frame's image in memory."""
+    """Return the size of a frame's image in memory, in bytes."""
     return 0 if frame.image is None else frame.image.nbytes
 
 
 def read_ahead(items: Iterable[Frame | Image], pool: Executor, threads: int, bits: int | None) -> Iterator[Frame]:
-    """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow.
+    """Yield frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow.
 
     `bits` are those of 16-bit images, see `read_frame`.
     """
@@ -146,7 +146,7 @@ def detect_people(frames: list[Frame], detector: Any, lock: AbstractContextManag
 
 
 def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
-    """Lists of `count` frames; shorter ones at the end, or if they have MAX_BYTES."""
+    """Group frames into lists of `count`; shorter ones at the end, or if they have MAX_BYTES."""
     group: list[Frame] = []
     for frame in frames:
         group.append(frame)
@@ -158,7 +158,7 @@ def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
 
 
 def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
-    """The people to predict in a frame: none without an image, the whole image without boxes."""
+    """Prepare the people to predict in a frame: none without an image, the whole image without boxes."""
     boxes: Any = ()
     box_scores, size = None, (0, 0)
     if frame.image is not None:
@@ -213,7 +213,7 @@ def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executo
 def select_boxes(
     boxes: Any, scores: Any, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Boxes (N, 4) x1 y1 x2 y2 in image pixels and scores (N,), None for 1 -> those that can be predicted.
+    """Select the boxes that can be predicted, of (N, 4) x1 y1 x2 y2 in image pixels with scores (N,), None for 1.
 
     They are not clipped to the image, whose size is (w, h). ValueError if they are not numbers, or have another shape.
 

@@ -67,7 +67,7 @@ class Detector:
         self.categories = tuple(named if is_indices else find_classes(self._inferencer.cfg, name, named))
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
+        """Return boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,), best first, per image (H, W, 3) uint8 BGR."""
         samples = self._inferencer(list(images), batch_size=self.batch_size, return_datasamples=True, no_save_vis=True)
         detected = []
         for sample in samples['predictions']:
@@ -80,7 +80,7 @@ class Detector:
 
 
 def find_classes(cfg: Any, name: str, named: Sequence[int | str] | None) -> tuple[int, ...]:
-    """The indices of classes of a detector's test set by names or indices; None: 'person', or a single class."""
+    """Find the indices of classes of a detector's test set by names or indices; None: 'person', or a single class."""
     from mmdet.registry import DATASETS
 
     dataset = cfg.test_dataloader.dataset

@@ -120,7 +120,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
 
 
 def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
-    """Return the annotations with `count` keypoints, completed for COCO's evaluation; ValueError if there are none."""
+    """Return the annotations with `count` keypoints, completed for COCO's evaluation. ValueError if there are none."""
     instances = []
     for i, row in enumerate(rows):
         values = row.get('keypoints') or ()
@@ -140,7 +140,7 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
 
 
 def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, float]:
-    """COCO's AP and AR, with the sigmas of the model; without, COCO's own for 17 keypoints, otherwise `OKS_SIGMA`."""
+    """Compute COCO's AP and AR with the model's sigmas, or else COCO's for 17 keypoints, otherwise `OKS_SIGMA`."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -169,7 +169,7 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
 def _distances(
     instances: list[dict], predicted: Predicted, images: dict[Any, dict]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For the N annotated people: labeled (N, K), distances in pixels (N, K), and longer side of the box (N, 1).
+    """Measure for the N annotated people: labeled (N, K), distances in pixels (N, K), longer side of the box (N, 1).
 
     Distances are infinite for people without prediction.
     """
@@ -201,7 +201,7 @@ def _distances(
 
 
 def _pck(distances: np.ndarray, labeled: np.ndarray, threshold: float) -> list[float | None]:
-    """The share of distances (N, K) below a threshold, per keypoint; None for one that is never labeled."""
+    """Compute the share of distances (N, K) below a threshold, per keypoint; None for one that is never labeled."""
     near = (distances < threshold) & labeled
     return [float(near[:, k].sum() / n) if (n := labeled[:, k].sum()) else None for k in range(labeled.shape[1])]
 

@@ -84,7 +84,7 @@ class OnnxDetector:
         self._is_decoded = self._kind == 'yolox' and outputs[0][:, :2].max() > 64
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
+        """Return boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,), best first, per image (H, W, 3) uint8 BGR."""
         return [self._detect(image) for image in images]
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,11 +107,11 @@ class OnnxDetector:
         return (corners / zoom).astype(np.float32), scores[kept].astype(np.float32)
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Input (h, w, 3) -> outputs without the batch."""
+        """Run the network on an input (h, w, 3), and return the outputs without the batch."""
         return [output[0] for output in self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))]
 
     def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs -> corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
+        """Decode outputs into corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
         rows = outputs[0]
         if self._kind == 'suppressed':
             return rows[:, :4], rows[:, 4] * (np.isin(outputs[1], self.categories) if len(outputs) > 1 else 1)
@@ -129,12 +129,12 @@ class OnnxDetector:
         return np.concatenate((centers - steps[:, :2], centers + steps[:, 2:]), 1), self._best(scores)
 
     def _best(self, scores: np.ndarray) -> np.ndarray:
-        """Scores (N, classes) -> those (N,) of the best class that is looked for."""
+        """Reduce scores (N, classes) to those (N,) of the best class that is looked for."""
         return scores[:, [i for i in self.categories if i < scores.shape[1]]].max(1, initial=0)
 
 
 def _find_kind(outputs: list[np.ndarray], cells: list[int]) -> str:
-    """The kind of a detector by its outputs for an image and the cells of each grid; '' if it is none of them."""
+    """Find the kind of a detector by its outputs for an image and the cells of each grid; '' if it is none of them."""
     shapes = [output.shape for output in outputs]
     rows, columns = shapes[0] if shapes and len(shapes[0]) == 2 else (0, 0)
     if columns == 5 and shapes[1:] in ([], [(rows,)]):
@@ -149,7 +149,7 @@ def _find_kind(outputs: list[np.ndarray], cells: list[int]) -> str:
 
 
 def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The class scores (N, classes) of all cells, and the logits (N, 4 * bins) of their distances to the box's sides.
+    """Split class scores (N, classes) of all cells from logits (N, 4 * bins) of their distances to the box's sides.
 
     Scores lie between 0 and 1, which logits of thousands of cells do not.
     """
@@ -169,7 +169,7 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def open_detector(
     model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto', **options: Any
 ) -> 'Detector':
-    """A detector by its name or file: an `OnnxDetector` of `DETECTORS` or FILE.onnx, or else a `Detector`.
+    """Open a detector by its name or file: an `OnnxDetector` of `DETECTORS` or FILE.onnx, or else a `Detector`.
 
     `options` are those of the class that are not None: score_threshold, nms_threshold, categories. ValueError, too, for
     detectors of other projects.
@@ -192,6 +192,6 @@ def open_detector(
 
 
 def is_foreign(model: str | Path) -> bool:
-    """Whether this is a detector of Ultralytics or transformers; MMDetection's YOLOv3 has names such as yolov3_d53."""
+    """Answer whether a detector is Ultralytics' or transformers'. MMDetection's YOLOv3 has names such as yolov3_d53."""
     is_named = re.match(r'yolo(v?\d+[a-z]?|_nas)\b|detr_res', Path(model).name)
     return Path(model).suffix in ('.pt', '.engine', '.tflite') or bool(is_named)

@@ -12,7 +12,7 @@ EXTRAS |= dict(onnxruntime='onnx', openvino='openvino', gradio='app', torch='tor
 
 
 def import_optional(name: str, purpose: str) -> ModuleType:
-    """Import an optional package, a key of `EXTRAS`; ValueError with the purpose and a command if it is missing."""
+    """Import an optional package, a key of `EXTRAS`. ValueError with the purpose and a command if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as problem:

@@ -113,7 +113,7 @@ class Poses:
         return draw_poses(image, self, self.metainfo, style)
 
     def to_supervision(self) -> Any:
-        """Return `supervision.KeyPoints`; ValueError without supervision.
+        """Return `supervision.KeyPoints`. ValueError without supervision.
 
         Its data are boxes, box_scores, track_ids and what there is of `EXTRAS`. All people have the class 0.
         """
@@ -126,7 +126,7 @@ class Poses:
         return kind(xy=self.keypoints, class_id=np.zeros(len(self.boxes), int), data=data, **scores)
 
     def _repr_png_(self) -> bytes | None:
-        """The drawing, for notebooks, if the image is known."""
+        """Return the drawing as PNG, for notebooks, if the image is known."""
         if self.image is None or self.metainfo is None:
             return None
         drawn = self.plot()
@@ -136,17 +136,17 @@ class Poses:
 
 
 def keypoint_names(metainfo: Mapping[str, Any]) -> list[str]:
-    """The names of a model's keypoints, in their order."""
+    """Return the names of a model's keypoints, in their order."""
     return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
 
 
 def score_name(metainfo: Mapping[str, Any]) -> str:
-    """What the scores of a model are, for people who read or choose them."""
+    """Say what the scores of a model are, for people who read or choose them."""
     return 'probability to be right' if metainfo.get('score_kind') == 'probability' else 'keypoint score'
 
 
 def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:
-    """The frame without image, and with an exception as its error; `step` says what was done with it."""
+    """Return the frame without image, and with an exception as its error; `step` says what was done with it."""
     reason = str(getattr(problem, 'strerror', None) or one_line(problem)).removeprefix(f'{frame.name}: ')[:300]
     kind = [] if isinstance(problem, VitPoseError | OSError) else [type(problem).__name__]
     text = ': '.join((str(frame.name), *filter(None, [step]), *kind, reason))
@@ -154,6 +154,6 @@ def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
+    """Round an array or a number to lists or a number for JSON; None for each number that is not finite."""
     numbers = np.asarray(values, np.float64).round(digits)
     return np.where(np.isfinite(numbers), numbers, np.array(None)).tolist()

@@ -189,7 +189,7 @@ class PosePredictor:
             thread.join(PATIENCE_S)
 
     def _follow(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
-        """One frame after the other, because boxes of a video come from the poses of the frame before."""
+        """Predict one frame after the other, because boxes of a video come from the poses of the frame before."""
         name: str | None = None
         last: Poses | None = None  # of this video
         count = 0  # of its frames
@@ -213,7 +213,7 @@ class PosePredictor:
         return read_ahead(items, self._pool, self._threads, self.model.metainfo.get('bits'))
 
     def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
-        """The people of frames by their boxes, if necessary from the detector; an exception is the frame's error."""
+        """Prepare the people of frames by their boxes, if necessary detected; an exception is the frame's error."""
         options = self.model.crop_rule, self.model.num_keypoints
         for group in group_frames(frames, self.detector.batch_size if self.detector else 1):
             for frame in detect_people(group, self.detector, self._lock):

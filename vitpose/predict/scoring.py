@@ -23,13 +23,13 @@ class Scoring:
     nms_thr: float = 0.9
 
     def __post_init__(self) -> None:
-        """ValueError if there is no such mode."""
+        """Raise a ValueError if there is no such mode."""
         for key, modes in MODES.items():
             if (value := getattr(self, key)) not in modes:
                 raise InputError(f'test_evaluator.{key}={value!r}: expected one of {", ".join(modes)}')
 
     def scores(self, box_scores: np.ndarray, keypoint_scores: np.ndarray) -> np.ndarray:
-        """Scores of boxes (N,) and keypoints (N, K) -> scores of people (N,)."""
+        """Compute the scores of people (N,) from scores of boxes (N,) and keypoints (N, K)."""
         if self.score_mode == 'bbox_keypoint':
             counted = keypoint_scores > self.keypoint_score_thr
             return box_scores * (keypoint_scores * counted).sum(1) / np.maximum(counted.sum(1), 1)

@@ -74,5 +74,5 @@ def _filter(frame: Frame, poses: Poses, states: dict[int, Any]) -> tuple[Frame, 
 
 
 def _weight(cutoff_hz: Any, seconds: float) -> Any:
-    """The weight of a new value in a low-pass filter."""
+    """Compute the weight of a new value in a low-pass filter."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * seconds))

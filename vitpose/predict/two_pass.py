@@ -31,7 +31,7 @@ class TwoPassDetector:
         self.model, self.score_threshold, self.margin = model, score_threshold, margin
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Images (H, W, 3) uint8 BGR -> for each a box (1, 4) x1 y1 x2 y2 in image pixels, and its score (1,).
+        """Return a box (1, 4) x1 y1 x2 y2 in image pixels and its score (1,) per image (H, W, 3) uint8 BGR.
 
         The score is the mean of the keypoints that are used; 0 if the whole image is the box.
         """
@@ -55,7 +55,7 @@ class TwoPassDetector:
 def box_around(
     keypoints: np.ndarray, scores: np.ndarray, size: tuple[int, ...], threshold: float = 0.3, margin: float = 0.1
 ) -> np.ndarray | None:
-    """The box (4,) around the keypoints (K, 2) with scores (K,) above the threshold, in an image of (w, h).
+    """Return the box (4,) around the keypoints (K, 2) with scores (K,) above the threshold, in an image of (w, h).
 
     It exceeds them by `margin`, a part of its longer side. None if there are fewer than `MIN_KEYPOINTS`.
     """
@@ -68,7 +68,7 @@ def box_around(
 
 
 def follow(frame: Frame, last: Poses, searched: float | None = None) -> Frame:
-    """A frame with the boxes around the poses of the frame before, unless it has boxes, or no image.
+    """Return a frame with the boxes around the poses of the frame before, unless it has boxes, or no image.
 
     `searched` is the mean score of the one object's keypoints when it was found in the whole image: when the scores
     fall far below, the frame stays without boxes, so that it is searched again.

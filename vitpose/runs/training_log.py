@@ -55,7 +55,7 @@ def _parse_number(text: str) -> float | None:
 
 
 def read_curve(work_dir: Path, name: str = AP) -> Curve:
-    """Read the curve of the run in MMEngine's work directory, with its resumed parts; FileNotFoundError without any."""
+    """Read the curve of the run in MMEngine's work directory, with its resumed parts. FileNotFoundError without any."""
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
@@ -75,7 +75,7 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
 
 
 def best_checkpoint(work_dir: Path, name: str = AP) -> Path:
-    """Return the path of the checkpoint with the best held-out score; FileNotFoundError if there is none."""
+    """Return the path of the checkpoint with the best held-out score. FileNotFoundError if there is none."""
     pattern = f'best_{name.replace("/", "_")}_*.pth'
     checkpoints = sorted(work_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not checkpoints:

@@ -66,7 +66,7 @@ KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k'
 
 
 def keypoint_set(kind: str) -> KeypointSet:
-    """Return the keypoints of a kind; ValueError if it is unknown."""
+    """Return the keypoints of a kind. ValueError if it is unknown."""
     if kind not in KINDS:
         raise InputError(f'unknown kind {kind!r}: known kinds are {", ".join(sorted(KINDS))}')
     return KINDS[kind]

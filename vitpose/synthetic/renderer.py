@@ -42,7 +42,7 @@ DIFFICULTIES = {
 
 
 def difficulty(name: str) -> Difficulty:
-    """Return the settings of a difficulty; ValueError if the name is unknown."""
+    """Return the settings of a difficulty. ValueError if the name is unknown."""
     if name not in DIFFICULTIES:
         raise InputError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
     return DIFFICULTIES[name]

@@ -28,7 +28,7 @@ def to_ours(parts: ModelParts, log: Log) -> Weights:
 
 
 def to_mmpose(parts: ModelParts, log: Log) -> Weights:
-    """Make a state dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
+    """Make a state dict in the names of MMPose 1.x, with mmpretrain's backbone. ValueError if it has no such model."""
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise ValueError(f'MMPose has no experts and one decoder per model: {_SPLIT_HINT}')
     heads = dict(zip(['head'], parts.heads.values(), strict=False))
@@ -36,7 +36,7 @@ def to_mmpose(parts: ModelParts, log: Log) -> Weights:
 
 
 def to_official(parts: ModelParts, log: Log) -> Weights:
-    """Make a state dict in the names of ViTPose's authors (MMPose 0.x); ValueError if they have no such model."""
+    """Make a state dict in the names of ViTPose's authors (MMPose 0.x). ValueError if they have no such model."""
     _check_patches(parts)
     names, experts = [name or AUTHORS_ORDER[0] for name in parts.heads], parts.expert_shape[0]
     known = set(names) <= set(AUTHORS_ORDER) and (len(names) < 2 or AUTHORS_ORDER[0] in names)
@@ -57,7 +57,7 @@ def to_transformers(
     dataset: str | None = None,
     labels: list[str] | None = None,
 ) -> tuple[Weights, dict[str, Any]]:
-    """Make a state dict and config of transformers' `VitPoseForPoseEstimation`; ValueError if it has no such model.
+    """Make a state dict and config of transformers' `VitPoseForPoseEstimation`. ValueError if it has no such model.
 
     `num_heads` cannot be derived from the weights. `img_size` is (h, w) in pixels, by default that of the position
     table. `dataset` selects one of several decoders; `labels` are the names of its keypoints.
@@ -137,7 +137,7 @@ def write_torch(path: Path, weights: Weights, meta: dict[str, Any]) -> None:
 
 
 def write_safetensors(path: Path, weights: Weights, meta: dict[str, Any]) -> None:
-    """Write safetensors atomically, with `meta` as JSON text; ImportError if the package is not installed."""
+    """Write safetensors atomically, with `meta` as JSON text. ImportError if the package is not installed."""
     from safetensors.torch import save_file
 
     with replacing(path) as part:

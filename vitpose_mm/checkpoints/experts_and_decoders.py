@@ -74,7 +74,7 @@ def _source_experts(order: Sequence[str], names: Sequence[str], count: int, new_
 
 
 def find_unused_experts(weights: Weights, allowed: bool = False) -> list[str]:
-    """List keys of experts beside a whole FFN, as in the authors' split files; ValueError unless they are `allowed`."""
+    """List keys of experts beside a whole FFN, as in the authors' split files. ValueError unless they are `allowed`."""
     unused = []
     for key in weights:
         block, mark, _ = key.partition('.mlp.experts.')

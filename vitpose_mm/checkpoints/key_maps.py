@@ -135,7 +135,7 @@ def rename(weights: Weights, table: Table) -> tuple[Weights, list[str]]:
 
 
 def rename_back(weights: Weights, table: Table) -> Weights:
-    """Rename our weights to the left side of a table, the inverse of `rename`; ValueError for an unlisted key."""
+    """Rename our weights to the left side of a table, the inverse of `rename`. ValueError for an unlisted key."""
     rows = [(_pattern(ours), [row[0] for row in group]) for ours, group in groupby(table, lambda row: row[1]) if ours]
     renamed: Weights = {}
     for key, value in weights.items():

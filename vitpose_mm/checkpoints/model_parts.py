@@ -41,7 +41,7 @@ class ModelParts(NamedTuple):
 def split_parts(
     weights: Weights, meta: dict[str, Any], drop_unused: bool = False, log: Log = print, keep_tokens: bool = False
 ) -> ModelParts:
-    """Split the state dict of a whole model or of a ViT alone; ValueError for an unknown origin or unknown keys.
+    """Split the state dict of a whole model or of a ViT alone. ValueError for an unknown origin or unknown keys.
 
     `meta` is the file's, see `safe_load.Checkpoint`. `drop_unused` drops experts beside a whole FFN together with the
     decoders of other datasets; `keep_tokens` keeps the cls token and registers; without it, registers are refused.

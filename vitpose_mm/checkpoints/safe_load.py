@@ -35,7 +35,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_logged(path: Path) -> Checkpoint:
-    """As `load_checkpoint`, and log NaN and infinite weights."""
+    """Load as `load_checkpoint`, and log NaN and infinite weights."""
     loaded = load_checkpoint(path)
     if problem := find_non_finite_weights(loaded.weights):
         log(f'{path}: {problem}', logging.WARNING)
@@ -83,7 +83,7 @@ def find_non_finite_weights(weights: Mapping[str, Tensor]) -> str:
 
 
 def _read_weights(path: Path, content: Any) -> dict[str, Tensor]:
-    """Take the weights out of what a file holds; ValueError if it is anything but a dict of dense tensors."""
+    """Take the weights out of what a file holds. ValueError if it is anything but a dict of dense tensors."""
     if not isinstance(content, dict) or not content:
         kind = 'empty dict' if content == {} else type(content).__name__
         raise ValueError(f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {kind}")

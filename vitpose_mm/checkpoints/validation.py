@@ -51,7 +51,7 @@ def find_load_problems(model: nn.Module) -> str:
 
 
 def load_strictly(model: nn.Module, weights: Weights, absent: Callable[[], Collection[str]] = tuple) -> None:
-    """Load weights of any origin into a model, through its load hooks; ValueError where MMEngine would only log.
+    """Load weights of any origin into a model, through its load hooks. ValueError where MMEngine would only log.
 
     `absent`, called after loading, returns prefixes of keys that may be missing. `data_preprocessor` keys may be left.
     """

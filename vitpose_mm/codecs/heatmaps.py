@@ -22,7 +22,7 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
 
     @abstractmethod
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
-        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
 
     def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
         """Encode training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
@@ -91,7 +91,7 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         self.border, self.presence = border, presence
 
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
-        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
         return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=True)
 
 
@@ -126,14 +126,14 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         MSRAHeatmap.__init__(self, input_size, heatmap_size, sigma, unbiased, blur_kernel_size)
 
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
-        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
         if self.unbiased:
             return whole_gaussians(cells, visible, self.heatmap_size, self.sigma)
         return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=False)
 
 
 def batch_codec(codec: Any) -> HeatmapCodec:
-    """The codec with tensor code that decodes as a codec of MMPose does.
+    """Return the codec with tensor code that decodes as a codec of MMPose does.
 
     Raises:
         ValueError: there is none.

@@ -67,7 +67,7 @@ def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> A
 
 
 def report_bad_image(dataset: Any, error: BadImageError) -> None:
-    """Log and list a bad image once; ValueError if too many images are bad."""
+    """Log and list a bad image once. ValueError if too many images are bad."""
     bad, name = dataset.bad_images, getattr(dataset, 'ann_file', '') or type(dataset).__name__
     line = f'{name}\t{" ".join(str(error).split())}\n'
     if line in bad:

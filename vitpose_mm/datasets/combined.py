@@ -89,7 +89,7 @@ class CombinedPoseDataset(CombinedDataset):
 
 
 def build_member(cfg: dict) -> BaseDataset:
-    """Build a member of a combined dataset; ValueError if it is empty."""
+    """Build a member of a combined dataset. ValueError if it is empty."""
     try:
         dataset = DATASETS.build(cfg)
     except ValueError as error:

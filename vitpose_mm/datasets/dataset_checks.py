@@ -70,7 +70,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
             raise
 
     def filter_data(self) -> list[dict]:
-        """Filter as MMPose does, then check the detected boxes; ValueError for a bad one, or if no instance is left."""
+        """Filter as MMPose does, then check the detected boxes. ValueError for a bad one, or if no instance is left."""
         data_list = super().filter_data()
         if self.bbox_file:
             data_list = self._without(data_list, [info for info in data_list if self._is_bad_detection(info)])

@@ -48,7 +48,7 @@ class UnlabeledDataset(ImageChecks):
 
 
 def folder_records(folder: str) -> list[dict]:
-    """List the images in and below a folder, sorted; FileNotFoundError without it, ValueError without images."""
+    """List the images in and below a folder, sorted. FileNotFoundError without it, ValueError without images."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'UnlabeledDataset: the folder {folder} does not exist')
     paths = sorted(str(path) for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
@@ -58,7 +58,7 @@ def folder_records(folder: str) -> list[dict]:
 
 
 def dataset_records(config: dict, boxes: bool) -> list[dict]:
-    """List a pose dataset's boxes, or its images that have one; ValueError if it is unknown or has no instances."""
+    """List a pose dataset's boxes, or its images that have one. ValueError if it is unknown or has no instances."""
     kind = DATASETS.get(config['type'])
     if kind is None:
         raise ValueError(f'UnlabeledDataset: dataset type {config["type"]!r} is not registered')

@@ -73,7 +73,7 @@ class Teacher:
         return self._model
 
     def read_config(self) -> Config:
-        """Read the teacher's config file; FileNotFoundError if it does not exist."""
+        """Read the teacher's config file. FileNotFoundError if it does not exist."""
         if not Path(self.config).is_file():
             raise FileNotFoundError(
                 f'teacher: config={self.config!r}: no such file; expected the config that the teacher was trained with'

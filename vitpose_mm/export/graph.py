@@ -41,7 +41,7 @@ class HeatmapGraph(nn.Module):
         self.register_buffer('std', None if network.std is None else network.std.clone(), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Crops (B, h, w, 3) uint8 BGR, or normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm).
+        """Predict heatmaps (B, C, Hm, Wm) of crops (B, h, w, 3) uint8 BGR, or of normalized images (B, 3, h, w).
 
         With `has_features`, also the feature maps (B, C, Hp, Wp).
         """
@@ -49,7 +49,7 @@ class HeatmapGraph(nn.Module):
         return outputs if self.has_features else outputs[0]
 
     def normalized(self, crops: Tensor) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32."""
+        """Normalize crops (B, h, w, 3) uint8 BGR into the network's input (B, 3, h, w) in fp32."""
         images = crops.permute(0, 3, 1, 2).float()
         images = images.flip(1) if self.rgb else images
         return images if self.mean is None or self.std is None else (images - self.mean) / self.std
@@ -84,7 +84,7 @@ class DecodingGraph(nn.Module):
         return ['covariance'] * self.has_covariance + judged_names(self.confidence, self.presence)
 
     def forward(self, heatmaps: Tensor, features: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
+        """Decode heatmaps (B, C, Hm, Wm) to keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
 
         They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,), the presence and the
         visibility (B, K), which take `features` (B, C, Hp, Wp).
@@ -92,7 +92,7 @@ class DecodingGraph(nn.Module):
         return self.judge(heatmaps, features, peaks=self.codec.locate(heatmaps))
 
     def judge(self, heatmaps: Tensor, features: Tensor | None = None, *, peaks: Peaks) -> tuple[Tensor, ...]:
-        """As `forward`, with the keypoints and scores that `codec` located."""
+        """Decode as `forward`, with the keypoints and scores that `codec` located."""
         kept = slice(None) if self.indices is None else self.indices
         covariances = [self.codec.covariances(heatmaps, peaks[0])[:, kept]] if self.has_covariance else []
         if self.confidence is None and self.presence is None:
@@ -104,7 +104,7 @@ class DecodingGraph(nn.Module):
 
 
 def judged_names(confidence: nn.Module | None, presence: nn.Module | None) -> list[str]:
-    """The names of what `judge_keypoints` returns beside the scores."""
+    """Return the names of what `judge_keypoints` returns beside the scores."""
     both = confidence is not None or presence is not None
     return ['expected_oks'] * (confidence is not None) + ['presence'] * both + ['visibility'] * (presence is not None)
 
@@ -117,7 +117,7 @@ class PoseGraph(nn.Module):
         self.network, self.decoding = network, decoding
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """Crops (B, h, w, 3) uint8 BGR -> what the decoding returns, and heatmaps (B, C, Hm, Wm)."""
+        """Predict what the decoding returns, and heatmaps (B, C, Hm, Wm), of crops (B, h, w, 3) uint8 BGR."""
         outputs = self.network(crops)
         outputs = outputs if self.network.has_features else (outputs,)
         return *self.decoding(*outputs), outputs[0]

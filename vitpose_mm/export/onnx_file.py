@@ -55,7 +55,7 @@ def write_onnx(graph: Graph, example: Example, file: Path, stored: Mapping[str, 
 
 
 def as_onnx(graph: Graph, example: Example) -> Any:
-    """The graph as `onnx.ModelProto`; see `write_onnx`."""
+    """Convert a graph to an `onnx.ModelProto`; see `write_onnx`."""
     check_torch(MIN_TORCH, 'export')
     try:
         import onnx  # noqa: F401
@@ -141,7 +141,7 @@ def store_weights(model: Any, precision: str, smallest: int = 1024) -> None:
 
 
 def _round_to_int8(values: Any, axis: int) -> tuple[Any, Any]:
-    """Integers from -127 to 127, and a scale per slice along an axis, which broadcasts with them."""
+    """Round to integers from -127 to 127; also return a scale per slice along an axis, which broadcasts with them."""
     import numpy as np
 
     others = tuple(other for other in range(values.ndim) if other != axis)

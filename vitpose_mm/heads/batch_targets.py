@@ -58,7 +58,7 @@ def _encode(
 
 
 def keypoint_labels(samples: Sequence[PoseDataSample], device: torch.device, others: str = '') -> Tensor:
-    """Return the labels (B, K, 5) of `KeypointTarget`; ValueError without it, which also names `others` to use."""
+    """Return the labels (B, K, 5) of `KeypointTarget`. ValueError without it, which also names `others` to use."""
     if not all(KEYPOINT_TARGET in getattr(sample, 'gt_instances', ()) for sample in samples):
         raise ValueError(
             "the samples have no training targets: the training pipeline needs dict(type='KeypointTarget', "

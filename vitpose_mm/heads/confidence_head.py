@@ -78,7 +78,7 @@ class ConfidenceHead(Confidence):
 
 
 def _scale(sample: PoseDataSample, width: int) -> float:
-    """The square root of a person's area, in input pixels."""
+    """Return the square root of a person's area, in input pixels."""
     instance = sample.gt_instances
     x1, y1, x2, y2 = (float(value) for value in instance.bboxes[0])
     return float(PERSON_AREA_SHARE * (x2 - x1) * (y2 - y1)) ** 0.5 * width / float(instance.bbox_scales[0][0])

@@ -64,7 +64,7 @@ def add_judgments(
 
 
 def use_calibrations(model: Any, weights: dict[str, Tensor]) -> None:
-    """Let a model predict the probabilities of a calibrated checkpoint; ValueError if it was for other weights."""
+    """Let a model predict the probabilities of a calibrated checkpoint. ValueError if it was for other weights."""
     head: Any = getattr(model, 'head', None)
     for name, each in getattr(head, 'heads', {'': head}).items():
         if hasattr(each, 'calibration') and (found := read_confidence(weights, name)) is not None:

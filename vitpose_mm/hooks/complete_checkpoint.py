@@ -120,7 +120,7 @@ class CompleteCheckpointHook(CheckpointHook):
 
 
 def set_resume_checkpoint(runner: Runner) -> None:
-    """With `--resume` and no file, resume from the result of `find_resume_checkpoint`; without one, start anew."""
+    """Resume from the result of `find_resume_checkpoint` with `--resume` and no file; without one, start anew."""
     hooks = runner.hooks if runner._resume and runner._load_from is None else ()
     hook = next((hook for hook in hooks if isinstance(hook, CompleteCheckpointHook)), None)
     if hook is None:

@@ -43,11 +43,11 @@ class Attention(nn.Module):
         return self.mix(*[self.qkv(stream) for stream in streams])
 
     def mix(self, *qkv: Tensor) -> Streams:
-        """Streams of width 3 * C -> streams of width C: attention and output projection."""
+        """Map streams of width 3 * C to streams of width C: attention and output projection."""
         return tuple([self.proj(stream) for stream in self.attend(*qkv)])
 
     def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
-        """Streams of width 3 * C -> streams of width C, before the output projection."""
+        """Map streams of width 3 * C to streams of width C, before the output projection."""
         streams = (grid.flatten(1, 2), *tokens)
         sequence = torch.cat(streams, dim=1) if tokens else streams[0]
         attended = _join_heads(fused_attention(*self._split_heads(sequence)))
@@ -121,14 +121,14 @@ class WindowAttention(Attention):
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
 
     def mix(self, *qkv: Tensor) -> Streams:
-        """Streams of width 3 * C -> streams of width C: attention and output projection."""
+        """Map streams of width 3 * C to streams of width C: attention and output projection."""
         # frozen attention stays in eval mode but still passes gradients to its input
         if self.recompute and (self.training or not self.qkv.weight.requires_grad):
             return checkpoint(super().mix, *qkv, use_reentrant=False, preserve_rng_state=False)
         return super().mix(*qkv)
 
     def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
-        """Streams of width 3 * C -> streams of width C, before the output projection."""
+        """Map streams of width 3 * C to streams of width C, before the output projection."""
         size = (grid.shape[1], grid.shape[2])
         window, shift = fit_window(size, self.window, self.shift)
         query, key, value = self._split_heads(partition(grid, window, shift))  # each (B, G, heads, n, C / heads)

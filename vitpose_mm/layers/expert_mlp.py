@@ -16,7 +16,7 @@ class PerSampleLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, pick: Tensor) -> Tensor:
-        """Tokens (B, N, D), weights (E, P, D) and (E, P), each sample's expert (B,) in 0..E-1 -> (B, N, P)."""
+        """Apply each sample's expert (B,) in 0..E-1: tokens (B, N, D), weights (E, P, D), (E, P) -> (B, N, P)."""
         needs_x, needs_weight, *_ = ctx.needs_input_grad
         ctx.save_for_backward(x if needs_weight else None, weight if needs_x else None, pick)
         ctx.experts = len(weight)
@@ -90,7 +90,7 @@ class ExpertMlp(nn.Module):
         self.experts = Experts(hidden_dim, expert_dim, count)
 
     def forward(self, x: Tensor, expert: int | Tensor) -> Tensor:
-        """(B, ..., C) -> the same shape.
+        """Map (B, ..., C) to the same shape.
 
         `expert` holds indices (B,), or is one index for all samples: then both parts are computed as one product,
         exactly as in the plain `Mlp` that this expert can be merged into.

@@ -18,5 +18,5 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
+        """Map (..., C) to (..., C)."""
         return self.fc2(self.act(self.fc1(x)))

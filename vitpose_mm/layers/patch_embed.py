@@ -36,7 +36,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, stride=self.stride, padding=padding)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Return the token grid (Hp, Wp) of an image in pixels; ValueError unless the stride divides both sides."""
+        """Return the token grid (Hp, Wp) of an image in pixels. ValueError unless the stride divides both sides."""
         for side in (height, width):
             if side < self.stride or side % self.stride:
                 down = max(side // self.stride, 1) * self.stride

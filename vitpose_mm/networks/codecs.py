@@ -38,10 +38,10 @@ class HeatmapCodec(ABC):
 
     @abstractmethod
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K); `sparse` as in `peaks.udp_peaks`."""
+        """Find cells (B, K, 2), scores (B, K) of heatmaps (B, K, Hm, Wm) in fp32; `sparse` as in `peaks.udp_peaks`."""
 
     def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Heatmaps (B, K, Hm, Wm) -> keypoints (B, K, 2) in input pixels and scores (B, K), computed in fp32.
+        """Decode heatmaps (B, K, Hm, Wm) in fp32 into keypoints (B, K, 2) in input pixels and scores (B, K).
 
         Can be traced and exported unless `sparse`, see `peaks.udp_peaks`. ValueError for heatmaps of another size.
         """
@@ -60,7 +60,7 @@ class HeatmapCodec(ABC):
         return round(3 * self.sigma)
 
     def cells(self, keypoints: Tensor) -> Tensor:
-        """Keypoints (B, K, 2) in input pixels -> heatmap cells, the inverse of `to_input_px`."""
+        """Convert keypoints (B, K, 2) from input pixels to heatmap cells, the inverse of `to_input_px`."""
         return keypoints / keypoints.new_tensor(self.px_per_cell)
 
     def covariances(self, heatmaps: Tensor, keypoints: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class UDPCodec(HeatmapCodec):
         return width / (columns - 1), height / (rows - 1)
 
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
+        """Find cells (B, K, 2) and scores (B, K) of heatmaps (B, K, Hm, Wm) in fp32."""
         return udp_peaks(heatmaps, self.kernel, self.sigma if self.border == 'normalized' else None, sparse)
 
 
@@ -131,12 +131,12 @@ class MSRACodec(HeatmapCodec):
         return width / columns, height / rows
 
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
+        """Find cells (B, K, 2) and scores (B, K) of heatmaps (B, K, Hm, Wm) in fp32."""
         return dark_peaks(heatmaps, self.kernel, sparse) if self.unbiased else msra_peaks(heatmaps)
 
 
 def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_size: tuple[int, int]) -> HeatmapCodec:
-    """Build the codec of a config, ours or MMPose's, for these sizes (w, h); ValueError if there is none."""
+    """Build the codec of a config, ours or MMPose's, for these sizes (w, h). ValueError if there is none."""
     others = ('input_size', 'heatmap_size', 'radius_factor', 'presence')  # the last two are of the training
     options = {key: value for key, value in options.items() if key not in others}
     kind = options.pop('type').rpartition('.')[2]

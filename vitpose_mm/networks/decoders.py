@@ -21,12 +21,12 @@ class Decoder(nn.Module):
         self.deconv_layers, self.final_layer, self.upsampling = deconv_layers, final_layer, upsampling
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Feature map (B, C, Hp, Wp) -> heatmaps (B, K, Hm, Wm)."""
+        """Decode a feature map (B, C, Hp, Wp) into heatmaps (B, K, Hm, Wm)."""
         return self.final_layer(self.deconv_layers(feats))
 
 
 def classic_decoder(in_channels: int, out_channels: int, upsampling: int = 4, channels: int = 256) -> Decoder:
-    """Blocks of deconvolution, batch norm and ReLU, each of which doubles the size, then a 1x1 convolution.
+    """Build blocks of deconvolution, batch norm and ReLU, each of which doubles the size, then a 1x1 convolution.
 
     Source: ViTPose section 3.1, with two blocks of 256 channels.
     """
@@ -39,7 +39,7 @@ def classic_decoder(in_channels: int, out_channels: int, upsampling: int = 4, ch
 
 
 def simple_decoder(in_channels: int, out_channels: int, upsampling: int = 4) -> Decoder:
-    """ReLU, bilinear upsampling, then a 3x3 convolution. Source: ViTPose section 3.1."""
+    """Build a ReLU, bilinear upsampling, then a 3x3 convolution. Source: ViTPose section 3.1."""
     layers = nn.Sequential(nn.ReLU(), nn.Upsample(scale_factor=upsampling, mode='bilinear', align_corners=False))
     return Decoder(layers, nn.Conv2d(in_channels, out_channels, 3, padding=1), upsampling)
 

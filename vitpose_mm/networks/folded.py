@@ -20,7 +20,7 @@ class FoldedClassicDecoder(nn.Module):
         self.final_layer = _linear(final_layer.weight.flatten(1), final_layer.bias)
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Feature map (B, C, Hp, Wp) -> heatmaps (B, K, Hm, Wm)."""
+        """Decode a feature map (B, C, Hp, Wp) into heatmaps (B, K, Hm, Wm)."""
         x = feats.permute(0, 2, 3, 1)
         for i, block in enumerate(self.blocks, 1):
             x = F.pad(x, (0, 0, 1, 1, 1, 1))
@@ -41,7 +41,7 @@ class FoldedSimpleDecoder(nn.Module):
         self.bias = nn.Parameter(bias.detach().view(-1, 1, 1), requires_grad=False)
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Feature map (B, C, Hp, Wp) -> heatmaps (B, K, Hm, Wm) in fp32."""
+        """Decode a feature map (B, C, Hp, Wp) into heatmaps (B, K, Hm, Wm) in fp32."""
         products = self.products(feats.permute(0, 2, 3, 1).relu()).permute(0, 3, 1, 2)
         cells = self.upsample(products.float())
         return F.fold(cells.flatten(2), cells.shape[2:], 3, padding=1) + self.bias
@@ -57,7 +57,7 @@ def fold(decoder: Any, device: str) -> nn.Module | None:
 
 
 def _window_product(conv: nn.ConvTranspose2d, norm: Any) -> nn.Linear:
-    """The product of the 2x2 cells around a corner with weights (4 x out, 4 x in), for the output cells around it.
+    """Make a linear layer, weights (4 x out, 4 x in), from the 2x2 cells around a corner to the output cells there.
 
     Output cell 2 i + a of an axis depends on the input cells i + a - 1 and i + a (r = 0 and 1), by kernel row
     3 - a - 2 r.
@@ -70,7 +70,7 @@ def _window_product(conv: nn.ConvTranspose2d, norm: Any) -> nn.Linear:
 
 
 def _shuffled(x: Tensor) -> Tensor:
-    """Cells around the corners (B, H + 1, W + 1, 2, 2, C) -> map (B, 2 H, 2 W, C)."""
+    """Shuffle cells around the corners (B, H + 1, W + 1, 2, 2, C) into a map (B, 2 H, 2 W, C)."""
     height, width = x.shape[1] - 1, x.shape[2] - 1
     cells = x.new_empty((x.shape[0], height, 2, width, 2, x.shape[-1]))
     for a in (0, 1):

@@ -30,29 +30,29 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Any:
-        """Normalized images (B, 3, h, w) -> feature maps, the last one (B, C, Hp, Wp)."""
+        """Extract the feature maps of normalized images (B, 3, h, w), the last one (B, C, Hp, Wp)."""
 
     @abstractmethod
     def heatmaps(self, features: Any) -> Tensor:
         """Decode feature maps to heatmaps (B, C, Hm, Wm) in fp32."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
+        """Predict heatmaps (B, C, Hm, Wm) of normalized images (B, 3, h, w), in fp32."""
         return self.heatmaps(self.features(images))
 
     @abstractmethod
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images; `flip_indices` as in `test`."""
+        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images; `flip_indices` as in `test`."""
 
     def test(self, images: Tensor, flip_indices: list[int] | None = None) -> Tensor:
-        """As `forward`, averaged with the mirrored images in one batch of twice the size.
+        """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
 
         `flip_indices` has the index of each keypoint's mirror image; None: no flip test.
         """
         return self.test_with_features(images, flip_indices)[0]
 
     def test_with_features(self, images: Tensor, flip_indices: list[int] | None = None) -> tuple[Tensor, Tensor]:
-        """As `test`, and the last feature maps (B, C, Hp, Wp) of the images, not mirrored."""
+        """Predict as `test`, and return the last feature maps (B, C, Hp, Wp) of the images, not mirrored."""
         if flip_indices is None:
             features = self.features(images)
             return self.heatmaps(features), features[-1]
@@ -82,7 +82,7 @@ class PoseNetwork(HeatmapNetwork):
         self.mean, self.std = (None if x is None else torch.tensor(x).float().view(3, 1, 1) for x in (mean, std))
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Normalized images (B, 3, h, w) -> feature maps (B, C, Hp, Wp)."""
+        """Extract the feature maps (B, C, Hp, Wp) of normalized images (B, 3, h, w)."""
         return self.backbone(images)
 
     def heatmaps(self, features: tuple[Tensor, ...]) -> Tensor:
@@ -90,7 +90,7 @@ class PoseNetwork(HeatmapNetwork):
         return (self.folded or self.head)(features[0]).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Heatmaps (B, K, Hm, Wm) of mirrored images -> those of the images."""
+        """Flip heatmaps (B, K, Hm, Wm) of mirrored images back to those of the images."""
         heatmaps = heatmaps.flip(-1)[:, flip_indices]
         if self.shift_heatmap:
             heatmaps[..., 1:] = heatmaps[..., :-1].clone()

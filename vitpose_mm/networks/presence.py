@@ -40,7 +40,7 @@ class Presence(nn.Module):
         return inside, inside * visible
 
     def logits(self, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, the logits (B, K) of being inside the crop, and of being visible if inside."""
+        """Compute the logits (B, K) of being inside the crop, and of being visible if inside; inputs as `forward`."""
         height, width = heatmaps.shape[2:]
         cells, features = SCALE * heatmaps.float().flatten(2), features.float()
         somewhere = cells.logsumexp(-1) - math.log(height * width)  # 0 for a flat heatmap

@@ -107,7 +107,7 @@ def add_vit_metadata(vit: nn.Module, state_dict: dict, prefix: str, metadata: di
 
 
 def _fit_size(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
-    """With `init_blocks`, drop surplus blocks in place; return a message for a different width or depth."""
+    """Drop surplus blocks in place with `init_blocks`; return a message for a different width or depth."""
     norm = weights.get('last_norm.weight')
     width = vit.embed_dim if norm is None else len(norm)
     blocks = {key: int(key.split('.')[1]) for key in weights if key.startswith('layers.')}

@@ -26,7 +26,7 @@ SIZES = {
 
 
 def parse_size(arch: str | dict) -> Size:
-    """Return the size of a name, or of a dict of its fields; ValueError for others, and for a value <= 0."""
+    """Return the size of a name, or of a dict of its fields. ValueError for others, and for a value <= 0."""
     if isinstance(arch, str) and arch in SIZES:
         return SIZES[arch]
     check_keys(

@@ -117,7 +117,7 @@ class MaskedAutoencoder(BaseModel):
         return predicted, split
 
     def patchify(self, image: Tensor) -> Tensor:
-        """Cut images (B, 3, H, W) into patches (B, N, P); ValueError if their size is not the backbone's `img_size`."""
+        """Cut images (B, 3, H, W) into patches (B, N, P). ValueError if their size is not the backbone's `img_size`."""
         if tuple(image.shape[2:]) != self.backbone.img_size:
             raise ValueError(
                 f'images of (h, w) = {tuple(image.shape[2:])}, but img_size={self.backbone.img_size}: set '

@@ -35,7 +35,7 @@ def split_patches(noise: Tensor, ratio: float) -> Split:
 
 
 def visible_count(patches: int, ratio: float) -> int:
-    """Count the visible ones among `patches`; ValueError if none is visible, or none is masked."""
+    """Count the visible ones among `patches`. ValueError if none is visible, or none is masked."""
     count = int(patches * (1 - ratio))
     if not 0 < count < patches:
         raise ValueError(

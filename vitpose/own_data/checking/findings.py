@@ -29,7 +29,7 @@ class Finding:
     places: list[str]  # one per case
 
     def __str__(self) -> str:
-        """One line: number, what, first places."""
+        """Format the finding in one line: number, what, first places."""
         shown = ', '.join(self.places[:NAMES_SHOWN]) + (', ...' if len(self.places) > NAMES_SHOWN else '')
         return f'{len(self.places):,} {self.what}: {shown}'
 

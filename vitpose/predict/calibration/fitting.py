@@ -34,7 +34,7 @@ class Judged(NamedTuple):
     present: Tensor  # (N, K) bool, labeled and inside the crop
 
     def pick(self, rows: Sequence[int] | Tensor) -> 'Judged':
-        """The boxes of these rows."""
+        """Pick the boxes of these rows."""
         return Judged(*(value[rows] for value in self))
 
 
@@ -66,7 +66,7 @@ def fit_peak_map(judged: Judged) -> PeakMap:
 
 
 def fit_isotonic(values: np.ndarray) -> np.ndarray:
-    """The ascending sequence (n,) nearest to `values` (n,) in the mean square, by pooling adjacent violators."""
+    """Compute the ascending sequence (n,) nearest to `values` (n,) in mean square, by pooling adjacent violators."""
     means, counts = list[float](), list[int]()
     for value in values.tolist():
         count = 1
@@ -80,7 +80,7 @@ def fit_isotonic(values: np.ndarray) -> np.ndarray:
 
 
 def choose_held_out(images: Sequence[str]) -> Tensor:
-    """Whether each box is in one of every fifth image (N,)."""
+    """Choose the boxes to hold out, those of every fifth image: a mask (N,)."""
     numbers = {name: i for i, name in enumerate(dict.fromkeys(images))}
     return torch.tensor([numbers[name] % HELD_OUT == HELD_OUT - 1 for name in images])
 
@@ -111,7 +111,7 @@ def fit_confidence(judged: Judged, is_held_out: Tensor, seed: int = 0) -> Confid
 
 
 def _loss(module: Confidence, judged: Judged) -> Tensor:
-    """Binary cross-entropy over the labeled keypoints, with similarities as soft labels; of presence over all."""
+    """Compute binary cross-entropy over labeled keypoints, with similarities as soft labels; of presence over all."""
     *scores, presence = module.judge(judged.keypoints.float(), judged.people.float())
     pairs = zip(scores, (judged.right, judged.similar), strict=True)
     losses = [F.binary_cross_entropy(a[judged.labeled], b[judged.labeled].float()) for a, b in pairs]
@@ -127,14 +127,14 @@ def score(module: Confidence | PeakMap, judged: Judged) -> Scores:
 
 
 def compare(module: Confidence | PeakMap, judged: Judged) -> list[tuple[float, Bins]]:
-    """The `calibration_error` of peaks, limited to [0, 1], and of probabilities."""
+    """Compute the `calibration_error` of peaks, limited to [0, 1], and of probabilities."""
     right = judged.right[judged.labeled].numpy()
     both = judged.peaks.clamp(0, 1), score(module, judged).probabilities
     return [calibration_error(values[judged.labeled].double().numpy(), right) for values in both]
 
 
 def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> tuple[float, Bins]:
-    """The expected calibration error of probabilities (n,), and per non-empty bin: mean, share that is right, count."""
+    """Compute the expected calibration error of probabilities (n,), and per non-empty bin: mean, share right, count."""
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     kept = [bins == i for i in range(BINS) if (bins == i).any()]
     rows = [(float(probabilities[rows].mean()), float(right[rows].mean()), int(rows.sum())) for rows in kept]

@@ -65,7 +65,7 @@ def vary_boxes(
 def _find_background(
     rng: np.random.Generator, size: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray
 ) -> tuple[float, ...] | None:
-    """A box in an image of a size (w, h) without a labeled keypoint in it; None if there is no room.
+    """Find a box in an image of a size (w, h) without a labeled keypoint in it; None if there is no room.
 
     It may overlap with the box of a person.
     """

@@ -29,7 +29,7 @@ PERSON = 'person'
 def read_boxes(
     path: Path, sources: list[Source], images_json: Path | None = None, category: str | None = None, scale: bool = False
 ) -> GivenBoxes:
-    """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
+    """Read boxes and match them to the sources. ValueError if none matches, or the file has another format.
 
     Args:
         path: COCO annotations: `bbox` is x y width height; if it is missing, or of null, zeros or -1, it is around
@@ -61,7 +61,7 @@ def read_boxes(
 
 
 def is_header(row: object) -> bool:
-    """Whether a line of JSON is the header of predictions.jsonl."""
+    """Answer whether a line of JSON is the header of predictions.jsonl."""
     return isinstance(row, dict) and 'keypoint_names' in row and 'file' not in row
 
 
@@ -187,7 +187,7 @@ def _collect(problems: list[str]) -> Iterator[None]:
 
 
 def _say_left_out(bad: list[str], good: int) -> list[str]:
-    """Return a note on rows that cannot be read; InputError if they are most."""
+    """Return a note on rows that cannot be read. InputError if they are most."""
     if len(bad) > good:
         raise InputError(bad[0] if len(bad) == 1 else f'{bad[0]}; {len(bad):,} rows are like this, {good:,} are not')
     return [f'{len(bad):,} rows left out: {bad[0]}'] if bad else []

@@ -68,7 +68,7 @@ def is_crowd(row: Mapping[str, Any]) -> bool:
 
 
 def short_text(value: Any) -> str:
-    """A value in one line of at most 80 characters, for messages."""
+    """Format a value in one line of at most 80 characters, for messages."""
     text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
     return text if len(text) <= 80 else text[:77] + '...'
 

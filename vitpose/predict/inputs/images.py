@@ -52,7 +52,7 @@ def decode_image(data: bytes, path: str, bits: int | None = None) -> np.ndarray:
 
 
 def _upper_bits(image: np.ndarray, bits: int | None) -> np.ndarray:
-    """The upper 8 bits of uint16 pixels that have so many bits; by default 10, 12 or 16, as the largest value tells.
+    """Return the upper 8 bits of uint16 pixels of `bits` bits; by default 10, 12 or 16, as the largest value tells.
 
     Cameras store 10 and 12 bits as they are in files of 16 bits; their upper 8 bits would be an all but black image.
     """
@@ -70,9 +70,9 @@ def report_range(bits: int) -> None:
 
 
 def as_bgr(image: np.ndarray, bits: int | None = None) -> np.ndarray:
-    """Array (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16 -> (H, W, 3) uint8 BGR.
+    """Convert (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16 -> (H, W, 3) uint8 BGR.
 
-    It is converted as in `read_image`; ValueError for any other.
+    The conversion is that of `read_image`. ValueError for any other array.
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):
@@ -87,12 +87,12 @@ def as_bgr(image: np.ndarray, bits: int | None = None) -> np.ndarray:
 
 
 def is_image(item: object) -> bool:
-    """Whether this is an array, a Pillow image or bytes."""
+    """Answer whether this is an array, a Pillow image or bytes."""
     return isinstance(item, np.ndarray | bytes | bytearray | memoryview | PillowImage)
 
 
 def as_frame(item: Frame | Image, index: int) -> Frame:
-    """A frame of a path, which is not read yet; of an image, which is named after its index; or with an error."""
+    """Make a frame of a path, which is not read yet; of an image, which is named after its index; or with an error."""
     if isinstance(item, Frame):
         return item
     if isinstance(item, str | os.PathLike):
@@ -103,7 +103,7 @@ def as_frame(item: Frame | Image, index: int) -> Frame:
 
 
 def read_frame(item: Frame | Image, index: int, bits: int | None = None) -> Frame:
-    """A frame with its image as uint8 BGR, or with an error; without an image it is read from its name.
+    """Return a frame with its image as uint8 BGR, or with an error; without an image it is read from its name.
 
     `bits` are those of 16-bit images; None: by the largest value of each.
     """

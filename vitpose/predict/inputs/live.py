@@ -21,7 +21,7 @@ PAUSE_S = 0.5  # between two attempts
 
 
 def read_live(name: str, address: str, every_frame: bool = False, reconnect: float = RECONNECT_S) -> Iterator[Frame]:
-    """Frames of the camera with the name 'camera 0', or of the stream with an address, until it ends.
+    """Read frames of the camera with the name 'camera 0', or of the stream with an address, until it ends.
 
     While the caller is busy, frames are dropped, so that the next one is the newest, or with `every_frame` none;
     `index` counts them all. Times are those of this computer's clock, from the first frame. What breaks off is opened
@@ -97,7 +97,7 @@ def _open_camera(index: int) -> Iterator[np.ndarray]:
 
 
 def _connect(av: Any, address: str) -> Iterator[np.ndarray | None]:
-    """The images of one connection; None at the end of a stream whose header says how long it is."""
+    """Yield the images of one connection; None at the end of a stream whose header says how long it is."""
     options = {'rtsp_transport': 'tcp'} if address.startswith('rtsp') else {}
     with av.open(address, options=options, timeout=(ANSWER_S, ANSWER_S)) as container:
         stream = container.streams.video[0]

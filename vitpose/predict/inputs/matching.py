@@ -75,7 +75,7 @@ class GivenBoxes:
             yield frame
 
     def notes(self) -> list[str]:
-        """What the file has beyond what is predicted, one line each; after all frames were read, with their boxes."""
+        """Say what the file has beyond what is predicted, one line each. Call it after `fill` yielded all frames."""
         late = list[str]()
         for name, count in self._frames.items():
             unread = (i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
@@ -85,7 +85,7 @@ class GivenBoxes:
 
 
 def name_few(names: Sequence[str], most: int = 3) -> str:
-    """The first few names."""
+    """Join the first few names for a message."""
     return ', '.join(map(short_text, names[:most])) + ', ...' * (len(names) > most)
 
 
@@ -114,7 +114,7 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
 def match_names(
     path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
 ) -> dict[str, Listed | str]:
-    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
+    """Find the entry of each source, or the reason why there is none, by its name. ValueError if none has an entry."""
     matches, users = _longest_matches(listed, [source.name for source in sources])
     entries: dict[str, Listed | str] = {}
     for source in sources:
@@ -151,7 +151,7 @@ def _is_moved(name: str, source: str) -> bool:
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:
-    """For each source, find the names that match it best, among those that match no other source better.
+    """Find for each source the names that match it best, among those that match no other source better.
 
     A match is better if more components at the end of the two paths are equal. Also return, for each name, how many
     sources it matches equally well.

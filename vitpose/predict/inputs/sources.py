@@ -59,7 +59,7 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
 
 
 def natural_key(path: str | PurePath) -> tuple:
-    """A key that sorts paths by folder, and numbers in names by value: frame_2.jpg comes before frame_10.jpg."""
+    """Return a key that sorts paths by folder, and numbers in names by value: frame_2.jpg before frame_10.jpg."""
     parts = [re.split(r'(\d+)', part) for part in PurePath(path).parts]
     return [[int(t) if i % 2 else t for i, t in enumerate(part)] for part in parts], str(path)
 
@@ -67,7 +67,7 @@ def natural_key(path: str | PurePath) -> tuple:
 def read_frames(
     sources: Sequence[Source], left_out: dict[str, str] | None = None, part: dict[str, Any] | None = None, **live: Any
 ) -> Generator[Frame, None, None]:
-    """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
+    """Yield frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 
     A video or stream that cannot be read is a `Frame` with `error`, and so is a source in `left_out`, with its text.
     `part` has options of `read_video`, and `live` those of `read_live`.
@@ -91,7 +91,7 @@ def count_frames(sources: Sequence[Source], **part: Any) -> int | None:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a .txt file, without empty ones and comments; any other input as it is."""
+    """Read the lines of a .txt file, without empty ones and comments; return any other input as it is."""
     path = Path(text)
     if path.suffix.lower() != '.txt' or not path.is_file():
         return [text]

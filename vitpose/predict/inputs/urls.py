@@ -16,7 +16,7 @@ _URL = re.compile(r'([a-z][a-z0-9+.-]+)://|(data):', re.IGNORECASE)
 
 
 def scheme_of(text: str) -> str:
-    """Return the scheme of a URL, such as 'https', and '' for a path; ValueError if it is not one of `SCHEMES`."""
+    """Return the scheme of a URL, such as 'https', and '' for a path. ValueError if it is not one of `SCHEMES`."""
     match = _URL.match(text)
     scheme = (match[1] or match[2]).lower() if match else ''
     if match and scheme not in SCHEMES:
@@ -26,7 +26,7 @@ def scheme_of(text: str) -> str:
 
 
 def hide_password(url: str) -> str:
-    """The URL, with `***` for a password in it."""
+    """Return the URL, with `***` for a password in it."""
     return re.sub(r'(?<=://)([^/@:]*):[^/@]*@', r'\1:***@', url)
 
 
@@ -48,7 +48,7 @@ def find_url_kind(url: str, images: frozenset[str]) -> str:
 
 
 def read_url(url: str) -> bytes:
-    """Download an image; ValueError or OSError if that fails, or takes more than `MAX_S` seconds or `MAX_MIB`."""
+    """Download an image. ValueError or OSError if that fails, or takes more than `MAX_S` seconds or `MAX_MIB`."""
     end, data = time.monotonic() + MAX_S, bytearray()
     with _open(url) as answer:
         while part := answer.read1(1 << 20):

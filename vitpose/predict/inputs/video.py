@@ -25,7 +25,7 @@ SOUND = {'aac', 'mp3', 'opus', 'flac', 'alac', 'ac3', 'eac3'}  # codecs that are
 
 
 def is_video(path: Path) -> bool:
-    """Whether PyAV, if it is installed, decodes a picture of a file that is neither a still image nor a cover."""
+    """Answer whether PyAV, if installed, decodes a picture of a file that is neither a still image nor a cover."""
     with suppress(Exception):  # each format raises its own
         import av
 
@@ -193,12 +193,12 @@ def find_stretch(stream: Any) -> float:
 
 
 def _square_size(picture: Any, stretch: float) -> tuple[int, int]:
-    """Width and height of a decoded frame, or of a video stream by its header, with square pixels."""
+    """Compute width and height of a decoded frame, or of a video stream by its header, with square pixels."""
     return round(picture.width * max(stretch, 1)), round(picture.height / min(stretch, 1))
 
 
 def as_shown(picture: Any, stretch: float) -> np.ndarray:
-    """A decoded frame as (H, W, 3) uint8 BGR with square pixels, turned and mirrored by its display matrix."""
+    """Convert a decoded frame to (H, W, 3) uint8 BGR with square pixels, turned and mirrored by its display matrix."""
     width, height = _square_size(picture, stretch)
     image = picture.to_ndarray(format='bgr24', width=width, height=height)
     matrix = picture.side_data.get('DISPLAYMATRIX')

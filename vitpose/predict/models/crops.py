@@ -27,7 +27,7 @@ class CropRule:
     use_udp: bool = False  # pixel centers of the crop's corners, not pixel corners, lie on the region's corners (UDP)
 
     def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes (N, 4) x1 y1 x2 y2 -> centers (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
+        """Convert boxes (N, 4) x1 y1 x2 y2 to centers (N, 2) and sizes (N, 2) of regions to crop, in image pixels."""
         centers, scales = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * self.padding
         width, height = np.hsplit(scales, 2)
         ratio = self.input_size[0] / self.input_size[1]
@@ -35,7 +35,7 @@ class CropRule:
         return centers, np.where(width > height * ratio, wide, high)
 
     def matrices(self, centers: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
-        """Affine matrices (2, 3) from image pixels to input pixels, one per region."""
+        """Compute the affine matrices (2, 3) from image pixels to input pixels, one per region."""
         if self.use_udp:
             return [self._udp_matrix(*region) for region in zip(centers, scales, strict=True)]
         # MMPose's get_warp_matrix without its rotation, which takes most of its time
@@ -46,11 +46,11 @@ class CropRule:
         return [cv2.getAffineTransform(source, target) for source in np.stack((centers, left, below), 1)]
 
     def empty(self, count: int) -> np.ndarray:
-        """A batch to crop into: (count, h, w, 3) uint8."""
+        """Allocate a batch to crop into: (count, h, w, 3) uint8."""
         return np.empty((count, *self.input_size[::-1], 3), np.uint8)
 
     def source(self, image: np.ndarray) -> Any:
-        """What `crop` takes of an image: itself."""
+        """Return what `crop` takes of an image: itself."""
         return image
 
     def crop_each(
@@ -71,12 +71,12 @@ class CropRule:
             cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
 
     def to_image(self, keypoints: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
-        """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
+        """Map keypoints (N, K, 2) from MMPose's input pixels to image pixels, float32."""
         scales, centers = scales[:, None], centers[:, None]
         return (keypoints / self.input_size * scales + centers - 0.5 * scales).astype(np.float32)
 
     def _udp_matrix(self, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """As MMPose's, to the last bit."""
+        """Compute the UDP matrix as MMPose does, to the last bit."""
         matrix = np.zeros((2, 3), np.float32)
         for axis, size in enumerate(self.input_size):
             step = (size - 1) / scale[axis]

@@ -37,7 +37,7 @@ class Description:
 
 @cache
 def read_datasets() -> dict[str, dict[str, Any]]:
-    """The shipped datasets by name: fields of `FileInfo`, and the settings of their models.
+    """Read the shipped datasets by name: fields of `FileInfo`, and the settings of their models.
 
     `alone` are the settings of the configs of one dataset, `shared` those of the multi-dataset configs.
     """
@@ -87,7 +87,7 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
 
 
 def recorded_dataset(meta: dict[str, Any]) -> str | None:
-    """The name of the dataset that MMEngine, or our own conversion, records in a checkpoint."""
+    """Return the name of the dataset that MMEngine, or our own conversion, records in a checkpoint."""
     metainfo = meta.get('dataset_meta')
     name = metainfo.get('dataset_name') if isinstance(metainfo, dict) else meta.get('dataset')
     return name if isinstance(name, str) else None

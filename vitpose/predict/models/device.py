@@ -13,7 +13,7 @@ PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 def as_device(name: str) -> torch.device:
-    """The device of a name, 'auto' included; ValueError if torch does not have it."""
+    """Return the device of a name, 'auto' included. ValueError if torch does not have it."""
     try:
         device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if name == 'auto' else name)
         torch.empty(0, device=device)
@@ -26,7 +26,7 @@ def as_device(name: str) -> torch.device:
 
 
 def as_precision(name: str, device: torch.device) -> str:
-    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU.
+    """Return the precision that a device computes in. ValueError if it is unknown, or fp16 without a GPU.
 
     'auto' is bf16 on a CUDA GPU, or fp16 before Ampere, whose tensor cores lack it; fp32 on other devices.
     """

@@ -27,12 +27,12 @@ class DeviceCropRule(CropRule):
             object.__setattr__(self, 'stream', torch.cuda.Stream(self.device))
 
     def empty(self, count: int) -> Any:
-        """A batch to crop into: (count, h, w, 3) uint8 on the device."""
+        """Allocate a batch to crop into: (count, h, w, 3) uint8 on the device."""
         with torch.cuda.stream(self.stream):
             return torch.empty((count, *self.input_size[::-1], 3), dtype=torch.uint8, device=self.device)
 
     def source(self, image: np.ndarray) -> Callable[[], Tensor]:
-        """What `crop` takes of an image (H, W, 3) uint8: a function that uploads it in its first call."""
+        """Return what `crop` takes of an image (H, W, 3) uint8: a function that uploads it in its first call."""
         return cache(lambda: self._upload(np.ascontiguousarray(image)))
 
     def crop(self, image: Any, centers: np.ndarray, scales: np.ndarray, out: Any) -> Callable[[], None] | None:

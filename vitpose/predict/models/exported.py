@@ -41,17 +41,17 @@ class ExportedModel:
                 raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
 
     def predict(self, crops: np.ndarray, extras: Collection[str] = ()) -> tuple:
-        """Keypoints and scores of crops, and some `extras`, as `GraphModel.predict` returns them."""
+        """Predict keypoints and scores of crops, and some `extras`, as `GraphModel.predict` returns them."""
         keypoints, scores, *others = self.network(crops)
         named = dict(zip(self.info.extras, others, strict=False))
         return (keypoints, scores, {name: named[name] for name in extras}) if extras else (keypoints, scores)
 
 
 def is_exported(file: str | Path) -> bool:
-    """Whether a path looks like that of an exported file, rather than a config or checkpoint."""
+    """Answer whether a path looks like that of an exported file, rather than a config or checkpoint."""
     return Path(file).suffix in KINDS
 
 
 def is_checkpoint(path: str | Path) -> bool:
-    """Whether a path looks like that of a checkpoint, or of a folder with one, rather than a config."""
+    """Answer whether a path looks like that of a checkpoint, or of a folder with one, rather than a config."""
     return Path(path).is_dir() or str(path).endswith(CHECKPOINTS)

@@ -93,7 +93,7 @@ class FileInfo:
             raise ValueError(f'{key}={getattr(self, key)!r}')
 
     def texts(self) -> dict[str, str]:
-        """The strings to store, by key."""
+        """Return the strings to store, by key."""
         return {PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
 
     @property
@@ -117,7 +117,7 @@ class FileInfo:
 
 
 def is_share(value: Any) -> bool:
-    """Whether this is None or two numbers in order, above 0 and at most 1."""
+    """Answer whether this is None or two numbers in order, above 0 and at most 1."""
     return value is None or (
         isinstance(value, list | tuple)
         and len(value) == 2
@@ -127,7 +127,7 @@ def is_share(value: Any) -> bool:
 
 
 def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `FileInfo` that a model's metainfo tells."""
+    """Collect the fields of `FileInfo` that a model's metainfo tells."""
     sigmas = metainfo['sigmas']
     return dict(
         dataset=metainfo['dataset_name'],
@@ -143,13 +143,13 @@ def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
 
 
 def codec_fields(codec: Any) -> dict[str, Any]:
-    """The field `codec` of `FileInfo`."""
+    """Make the field `codec` of `FileInfo`."""
     name = getattr(codec, 'config_type', type(codec).__name__)
     return dict(type=name, **{key: getattr(codec, key) for key in CODEC if hasattr(codec, key)})
 
 
 def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
-    """Read the strings that a file stores, by key; ValueError if the file `name` is foreign, newer or damaged."""
+    """Read the strings that a file stores, by key. ValueError if the file `name` is foreign, newer or damaged."""
     texts = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
     if 'format' not in texts:
         raise InputError(f'{name}: not written by `vitpose export`: it does not say how to crop and what it predicts')
@@ -168,7 +168,7 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """Whether a value of JSON has an annotated type; also whether lists and strings are short, and numbers finite."""
+    """Answer whether a JSON value has an annotated type, with short lists and strings, and finite numbers."""
     kinds = get_args(kind)
     if get_origin(kind) is Literal:
         return value in kinds
@@ -184,12 +184,12 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def _is_table(rows: list[list[int]], columns: int, end: int) -> bool:
-    """Whether each row has so many columns, and the values are below `end`."""
+    """Answer whether each row has so many columns, and the values are below `end`."""
     return all(len(row) == columns and all(0 <= value < end for value in row) for row in rows)
 
 
 def _is_scoring(key: str, value: Any) -> bool:
-    """Whether this is an option of `Scoring` that can be used."""
+    """Answer whether this is an option of `Scoring` that can be used."""
     if key in MODES:
         return value in MODES[key]
     return key in ('keypoint_score_thr', 'nms_thr') and _is_of(value, float) and value >= 0

@@ -76,7 +76,7 @@ class GraphModel(ABC):
             self.network.compile(fullgraph=True, **graphs)
 
     def _calibrate(self, weights: Mapping[str, Tensor], dataset: str, checkpoint: str | Path) -> None:
-        """Use calibration and presence of a checkpoint, if it has them; ValueError if made for other weights."""
+        """Use calibration and presence of a checkpoint, if it has them. ValueError if made for other weights."""
         try:
             self.confidence, self.presence = read_confidence(weights, dataset), read_presence(weights, dataset)
         except ValueError as problem:
@@ -94,7 +94,7 @@ class GraphModel(ABC):
         return ('covariance', *judged_names(self.confidence, self.presence))
 
     def normalized(self, crops: np.ndarray | Tensor) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
+        """Normalize crops (B, h, w, 3) uint8 BGR into the network's input (B, 3, h, w) in fp32, on the device."""
         pixels, graph = torch.as_tensor(crops, device=self.device), self.network
         inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
         for channel in range(3):  # on a CPU ten times as fast as the graph's steps, with equal results
@@ -102,12 +102,12 @@ class GraphModel(ABC):
         return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
     def heatmaps(self, crops: np.ndarray | Tensor) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
+        """Predict heatmaps (B, C, Hm, Wm) of crops (B, h, w, 3) uint8 BGR, in fp32, on the device."""
         return self.run(crops)[0]
 
     @torch.inference_mode()
     def run(self, crops: np.ndarray | Tensor) -> tuple[Tensor, ...]:
-        """Crops (B, h, w, 3) uint8 BGR -> heatmaps, and the feature maps (B, C, Hp, Wp) that a calibration reads."""
+        """Map crops (B, h, w, 3) uint8 BGR to heatmaps, and the feature maps (B, C, Hp, Wp) for a calibration."""
         inputs = torch.as_tensor(crops, device=self.device) if self.network.crops else self.normalized(crops)
         if inputs.is_cuda:
             inputs.record_stream(torch.cuda.current_stream(self.device))  # crops are written on another one
@@ -119,7 +119,7 @@ class GraphModel(ABC):
 
     @torch.inference_mode()
     def predict(self, crops: np.ndarray | Tensor, extras: Collection[str] = ()) -> tuple:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K).
+        """Predict keypoints (B, K, 2) in MMPose's input pixels and scores (B, K) of crops (B, h, w, 3) uint8 BGR.
 
         With `extras`, some of the attribute of this name, there is a third result: a dict with the covariance
         (B, K, 2, 2) in input pixels squared, the expected OKS (B,), the presence and the visibility (B, K).
@@ -134,14 +134,14 @@ class GraphModel(ABC):
         return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
 
     def peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-        """Heatmaps (B, C, Hm, Wm) -> all keypoints (B, C, 2) in input pixels and maxima (B, C), on the device."""
+        """Locate keypoints (B, C, 2) in input pixels and maxima (B, C) of heatmaps (B, C, Hm, Wm), on the device."""
         if isinstance(self.decoder, HeatmapCodec):
             return self.decoder.locate(heatmaps, sparse=heatmaps.device.type == 'cpu')
         keypoints, scores = (torch.from_numpy(np.concatenate(each)) for each in self._decode(heatmaps))
         return keypoints.to(self.device), scores.to(self.device)
 
     def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        """Decode heatmaps (B, C, Hm, Wm) into keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
         keypoints, scores = map(np.concatenate, self._decode(heatmaps))
         kept = slice(None) if self.output_indices is None else self.output_indices
         return keypoints[:, kept], scores[:, kept]

@@ -86,7 +86,7 @@ def load_model(
 
 
 def load_alone(named: NamedModel, options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
-    """The model of a name, on torch alone, with device, precision, flip_test, dataset, compile of `load_model`."""
+    """Load the model of a name, on torch alone, with device, precision, flip_test, dataset, compile of `load_model`."""
     about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
     others = set(named.cfg_options) - set(about)
     if is_separated := set(MSRA) <= others:

@@ -73,7 +73,7 @@ class NetworkModel(GraphModel):
 
 
 def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str:
-    """The dataset to predict: the given one, or the only one that the file knows."""
+    """Choose the dataset to predict: the given one, or the only one that the file knows."""
     names = head_datasets(parts)
     if names == ['']:
         if dataset is None and recorded is None:

@@ -45,12 +45,12 @@ class OnnxNetwork:
         self.input_shape = tuple(side if isinstance(side, int) else None for side in shape)
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """A batch -> the outputs, in their order in the file."""
+        """Run a batch and return the outputs, in their order in the file."""
         return self._session.run(None, {self._session.get_inputs()[0].name: inputs})
 
 
 def choose_providers(runtime: Any, device: str) -> list[Any]:
-    """ONNX Runtime's providers for 'auto' (CUDA if it has it, or else the CPU), 'cpu', or a key of `PROVIDERS`.
+    """Choose ONNX Runtime's providers for 'auto' (CUDA if it has it, or else the CPU), 'cpu', or a key of `PROVIDERS`.
 
     'cuda' and 'directml' may have a number, as in 'cuda:1'. ValueError if ONNX Runtime lacks the device.
     """
@@ -69,13 +69,13 @@ def choose_providers(runtime: Any, device: str) -> list[Any]:
 
 
 def split_device(device: str) -> tuple[str, str]:
-    """The name and the number of a device of ONNX Runtime; 'cuda:x' has the name '', and 'cuda' the number ''."""
+    """Split a device of ONNX Runtime into name and number; 'cuda:x' has the name '', and 'cuda' the number ''."""
     match = re.fullmatch(r'(auto|cpu|cuda|coreml|directml)|(cuda|directml):(\d+)', device, re.ASCII)
     return (match[1] or match[2], match[3] or '') if match else ('', '')
 
 
 def actual_device(session: Any, device: str) -> str:
-    """The device of a session: 'cpu' where 'auto' fell back to it; ValueError if a requested one could not be used."""
+    """Return a session's device: 'cpu' where 'auto' fell back to it. ValueError if a requested one cannot be used."""
     used = session.get_providers()
     if device == 'auto':
         return 'cuda' if PROVIDERS['cuda'] in used else 'cpu'
@@ -86,7 +86,7 @@ def actual_device(session: Any, device: str) -> str:
 
 
 def read_thread_count() -> int | None:
-    """The first number of OMP_NUM_THREADS, which may list one per nesting level; None if it is unset, empty or 0."""
+    """Read the first number of OMP_NUM_THREADS, which may list one per nesting level; None if unset, empty or 0."""
     text = os.environ.get('OMP_NUM_THREADS', '')
     first = text.split(',')[0].strip()
     if first and not (first.isascii() and first.isdecimal()):

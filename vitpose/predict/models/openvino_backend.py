@@ -45,11 +45,11 @@ class OpenVinoNetwork:
         self._requests = [part.create_infer_request() for part in compiled]
 
     def heatmaps(self, inputs: np.ndarray) -> np.ndarray:
-        """A batch -> heatmaps (B, C, Hm, Wm)."""
+        """Compute the heatmaps (B, C, Hm, Wm) of a batch."""
         return _run(self._requests[0], inputs)[0]
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """A batch -> the outputs, in their order in the file."""
+        """Run a batch and return the outputs, in their order in the file."""
         outputs = [inputs]
         for request in self._requests:
             outputs = _run(request, *outputs)
@@ -63,12 +63,12 @@ def _run(request: Any, *inputs: np.ndarray) -> list[np.ndarray]:
 
 @functools.cache
 def _core(openvino: Any) -> Any:
-    """The only core of the process: a second one would set a freed stack for signal handlers (OpenVINO 2026.4)."""
+    """Return the process's only core: a second would set a freed stack for signal handlers (OpenVINO 2026.4)."""
     return openvino.Core()
 
 
 def _split(openvino: Any, model: Any) -> list[Any]:
-    """A model before and after its heatmaps, and features; the whole model if it returns them."""
+    """Split a model at its heatmaps, and features, into two; keep it whole if it returns them."""
     ports = {name: port for node in model.get_ordered_ops() for port in node.outputs() for name in port.get_names()}
     inner = [ports[name] for name in ('heatmaps', 'features') if name in ports]
     if not inner or any('heatmaps' in port.get_names() for port in model.outputs):

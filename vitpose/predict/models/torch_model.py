@@ -108,7 +108,7 @@ class PoseModel(GraphModel):
 
     @property
     def codec(self) -> HeatmapCodec:
-        """The decoder as tensor code; ValueError if there is none."""
+        """The decoder as tensor code. ValueError if there is none."""
         return batch_codec(self.decoder)
 
     def _decode(self, heatmaps: Tensor) -> Any:
@@ -127,7 +127,7 @@ class EstimatorNetwork(HeatmapNetwork):
         self.mean, self.std = (steps.mean, steps.std) if steps._enable_normalize else (None, None)
 
     def features(self, images: Tensor) -> Any:
-        """Normalized images (B, 3, h, w) -> feature maps, the last one (B, C, Hp, Wp)."""
+        """Extract the feature maps of normalized images (B, 3, h, w), the last one (B, C, Hp, Wp)."""
         return self.model.extract_feat(images)
 
     def heatmaps(self, features: Any) -> Tensor:
@@ -135,13 +135,13 @@ class EstimatorNetwork(HeatmapNetwork):
         return (self.folded(features[-1]) if self.folded else self.model.head(features)).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images, as the model's test_cfg says."""
+        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images, as the model's test_cfg says."""
         mode, shift = (self.model.test_cfg.get(*item) for item in (('flip_mode', 'heatmap'), ('shift_heatmap', False)))
         return flip_heatmaps(heatmaps, flip_indices=flip_indices, flip_mode=mode, shift_heatmap=shift)
 
 
 def read_config(config: str | Path | Config, options: dict[str, Any] | None = None) -> tuple[Config, str]:
-    """A config, changed by `options` as `cfg_options` of `load_model`, and its name for messages.
+    """Read a config, changed by `options` as `cfg_options` of `load_model`, and its name for messages.
 
     FileNotFoundError or ValueError if it is missing, broken or has no model. `configs/...` may be that of the package.
     """
@@ -161,7 +161,7 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 
 
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
-    """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
+    """Read crop rule and parsed metainfo of a config's test set. ValueError if it has none that can be repeated.
 
     The metainfo has seven more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells;
     `metric`, the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
@@ -190,7 +190,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
 
 
 def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:
-    """The metainfo of the keypoints with these indices, in this order; a link or mirror image of others is dropped."""
+    """Select the metainfo of these keypoints, in the order of the indices; drop links and mirror images of others."""
     new = {old: i for i, old in enumerate(kept)}
     links = [i for i, (a, b) in enumerate(metainfo['skeleton_links']) if a in new and b in new]
     sigmas = np.asarray(metainfo['sigmas'])  # many of MMPose's datasets have none
@@ -206,7 +206,7 @@ def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any
 
 
 def _category(dataset: Any) -> str | None:
-    """What a dataset annotates: its metainfo's `category`, or else by the folder in MMPose of the class it is of."""
+    """Find what a dataset annotates: its metainfo's `category`, or else by the folder in MMPose of its class."""
     kinds = dict(body='person', wholebody='person', animal='animal', face='face', hand='hand', fashion='clothes')
     if name := raw_metainfo(dataset).get('category'):
         return str(name)
@@ -230,14 +230,14 @@ def _metric(cfg: Config) -> dict[str, Any]:
 
 
 def head_names(cfg: Config) -> list[str]:
-    """The datasets of a multi-dataset model; [] for other models."""
+    """List the datasets of a multi-dataset model; [] for other models."""
     head: Any = cfg.model.get('head') or {}
     kind = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
     return list(head.heads) if isinstance(kind, type) and issubclass(kind, MultiDatasetHead) else []
 
 
 def chosen(dataset: str | None, names: list[str]) -> str:
-    """Return the dataset to predict; ValueError if the model does not have it, or has several and none is given."""
+    """Return the dataset to predict. ValueError if the model does not have it, or has several and none is given."""
     name = names[0] if dataset is None and len(names) == 1 else dataset
     if name not in names:
         raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')

@@ -17,7 +17,7 @@ MAX_NAME = 100  # characters of the name of a drawn URL
 
 
 def write_jpeg(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3), uint8 BGR; ValueError if a side is too long for the format."""
+    """Write an image (H, W, 3), uint8 BGR. ValueError if a side is too long for the format."""
     is_done, encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
     if not is_done:
         raise ValueError(f'{image.shape[1]}x{image.shape[0]} pixels are too long for a JPEG')
@@ -50,7 +50,7 @@ def file_names(sources: Sequence[Source]) -> dict[str, Path]:
 
 
 def frame_path(place: Path, index: int | None, ending: str) -> Path:
-    """Where a file of one frame stands: beside that of an image, or in a folder with the name of the drawn video."""
+    """Return where a file of one frame stands: beside that of an image, or in a folder named like the drawn video."""
     path = place.with_suffix('') if index is None else place / f'{place.stem}_{index:012}'
     return path.with_name(path.name + ending)
 

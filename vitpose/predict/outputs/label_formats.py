@@ -23,7 +23,7 @@ SCORER = 'vitpose'
 def read_labels(
     out: Path, kpt_score: float, with_videos: bool = False
 ) -> Iterator[tuple[Frame, Poses, tuple[int, int]]]:
-    """The images of a record with people, without errors, and their sizes (w, h); frames of videos only if asked for.
+    """Yield images of a record with people, without errors, and their sizes (w, h); frames of videos only if asked for.
 
     Coordinates are NaN where the score is below `kpt_score`.
     """

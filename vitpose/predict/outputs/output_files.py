@@ -37,7 +37,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the ru
 
 
 def prepare_folder(out: Path) -> None:
-    """Create the output folder; OSError if it has files and no earlier prediction, or nothing can be written there."""
+    """Create the output folder. OSError if it has files and no earlier prediction, or nothing can be written there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN, CROPS}

@@ -28,7 +28,7 @@ class Page:
         self._second: tuple[str, int | None] | None = None
 
     def shows(self, frame: Frame) -> bool:
-        """Whether the frame is to be in the page."""
+        """Answer whether the frame is to be on the page."""
         return frame.error is not None or frame.index is None or (frame.name, int(frame.time or 0)) != self._second
 
     def write(self, frame: Frame, poses: Poses, drawn: np.ndarray | None) -> None:

@@ -33,7 +33,7 @@ PARTS = [('face', 'face-0', 68, 70), ('hand_left', 'left_hand_root', 21, 21), ('
 
 
 def choose_formats(text: str) -> tuple[str, ...]:
-    """The formats in a list such as 'coco,csv'; ValueError if there is no such format."""
+    """Parse a list of formats such as 'coco,csv'. ValueError if there is no such format."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(',')))
     if unknown := [name for name in names if name not in ('jsonl', 'coco', *WRITERS)]:
         raise InputError(f'--save {text}: {unknown[0]!r}: expected some of jsonl,coco,{",".join(WRITERS)}')
@@ -149,12 +149,12 @@ WRITERS: dict[str, tuple[Write, str]] = {
 
 
 def _read(out: Path) -> Iterator[tuple[Frame, Poses, Sequence[int] | None]]:
-    """The frames of a record, their poses, and the size (w, h) of each image, if there is one."""
+    """Read the frames of a record, their poses, and the size (w, h) of each image, if there is one."""
     return ((*frame_of(line), line['size']) for line, _ in read_lines(out / LINES))
 
 
 def _values(poses: Poses, missing: float = 0) -> np.ndarray:
-    """Keypoints with their scores (N, K, 3); `missing` where they are not finite."""
+    """Join keypoints with their scores (N, K, 3); `missing` where they are not finite."""
     values = np.concatenate((poses.keypoints.reshape(*poses.scores.shape, 2), poses.scores[..., None]), -1)
     return np.where(np.isfinite(values).all(-1, keepdims=True), values, missing)
 

@@ -64,7 +64,7 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
-    """The first line of predictions.jsonl, from the metainfo of a model: what its other lines mean, and their maker."""
+    """Make the first line of predictions.jsonl, from a model's metainfo: what its other lines mean, and their maker."""
     rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     return {
         'version': installed_versions(['vitpose_mm']).get('vitpose_mm'),
@@ -104,7 +104,7 @@ class Record:
     done: frozenset[str] = frozenset()
 
     def frames(self) -> Iterator[tuple[Frame, Poses]]:
-        """The frames, without their images, and their poses; after `Outputs` has removed what is not kept."""
+        """Read the frames, without images, and their poses. Call it after `Outputs` has removed what is not kept."""
         return (frame_of(line) for line, _ in (read_lines(self.path) if self.size else ()))
 
 
@@ -141,7 +141,7 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
 
 
 def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a command as they can be stored and compared: a file with its size and time."""
+    """Return options of a command as they can be stored and compared: a file with its size and time."""
 
     def text(value: Any) -> Any:
         if isinstance(value, list | tuple):
@@ -191,7 +191,7 @@ def count_objects(count: int, metainfo: Mapping[str, Any]) -> str:
 
 
 def coco_category(metainfo: Mapping[str, Any]) -> dict[str, Any]:
-    """The category of a model's keypoints, as in a COCO file."""
+    """Make the category of a model's keypoints, as in a COCO file."""
     known = header_of(metainfo)
     category = {'id': 1, 'name': known['category'] or known['dataset_name'] or 'person'}
     skeleton = [[a + 1, b + 1] for a, b in known['skeleton']]
@@ -199,7 +199,7 @@ def coco_category(metainfo: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The people of a line in COCO's format, without those that are not finite, or the same by OKS."""
+    """Yield the people of a line in COCO's format, without those that are not finite, or the same by OKS."""
     _, poses = frame_of(line)
     if not len(poses.boxes):
         return

@@ -34,7 +34,7 @@ class KeypointTarget(GenerateTarget):
             )
 
     def transform(self, results: dict) -> dict:
-        """Add `keypoint_target` (1, K, 5) to what `PackPoseInputs` packs; KeyError for a sample without keypoints."""
+        """Add `keypoint_target` (1, K, 5) to what `PackPoseInputs` packs. KeyError for a sample without keypoints."""
         keypoints = results.get('transformed_keypoints')
         if keypoints is None:
             keypoints = results['keypoints']
@@ -54,7 +54,7 @@ class KeypointTarget(GenerateTarget):
 
 
 def _visibility(results: dict, count: int) -> np.ndarray | int:
-    """COCO's flags of `count` keypoints less 1: MMPose's `keypoints_visible` only says which are labeled."""
+    """Return COCO's flags of `count` keypoints less 1: MMPose's `keypoints_visible` only says which are labeled."""
     annotation = results.get('raw_ann_info')
     flags = np.array(annotation.get('keypoints', ()) if isinstance(annotation, dict) else (), np.float32)[2::3]
     if len(flags) != count or results['keypoints_visible'].ndim == 3:  # none, or converted to other keypoints

@@ -41,7 +41,7 @@ class LazyLoadImage(BaseTransform):
         self.backend_args, self.bits = backend_args, bits
 
     def transform(self, results: dict) -> dict[str, Any]:
-        """Read `img_path`; MissingImageError if it is missing, BadImageError if empty, truncated or not an image."""
+        """Read `img_path`. MissingImageError if it is missing, BadImageError if empty, truncated or not an image."""
         path = results['img_path']
         data = read_image_file(path, self.backend_args)
         shape, image = jpeg_size(data), None
