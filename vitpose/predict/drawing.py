@@ -107,7 +107,7 @@ def _draw_ellipse(image: np.ndarray, center: list[int], covariance: np.ndarray, 
     if not np.isfinite(covariance).all():
         return
     squares, axes = np.linalg.eigh(covariance)
-    sides = np.rint(np.sqrt(squares.clip(0, MAX_COORDINATE_PX)) * 2**_SHIFT).astype(int).tolist()
+    sides = np.rint(np.sqrt(squares.clip(0)).clip(max=MAX_COORDINATE_PX) * 2**_SHIFT).astype(int).tolist()
     angle = float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
     cv2.ellipse(image, center, sides, angle, 0, 360, color, 1, cv2.LINE_AA, _SHIFT)
 

@@ -86,5 +86,8 @@ def test_an_ellipse_is_one_standard_deviation_of_the_covariance():
     assert (along.max(), across.max()) == (pytest.approx(12.6, abs=1), pytest.approx(6.3, abs=1))
     without = draw_poses(BLANK, poses, METAINFO, DrawStyle(boxes=False, blank=True, radius=1, uncertainty=False))
     assert (without > 0).sum() < (np.hypot(along, across) > 3).sum()
+    poses.covariance[0, 0], poses.keypoints[0, 0] = np.diag((300.0**2, 1)), (400, 30)  # a large person
+    large = draw_poses(np.zeros((60, 800, 3), np.uint8), poses, METAINFO, style)
+    assert np.nonzero(large.any((0, 2)))[0].max() == pytest.approx(700, abs=2)
     poses.covariance[0, 0] = np.nan
     assert draw_poses(BLANK, poses, METAINFO, style).shape == plain.shape
