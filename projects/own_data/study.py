@@ -29,7 +29,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.studies.study_report import write_between_marks
 from vitpose import PosePredictor
 from vitpose.cli.main import main as vitpose
-from vitpose.predict.onnx_detector import open_detector
+from vitpose.predict.detection.onnx_detector import open_detector
 from vitpose.predict.poses import Frame, Poses
 from vitpose.runs.table import machine
 from vitpose.runs.training_log import read_curve

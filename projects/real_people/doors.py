@@ -30,7 +30,7 @@ from projects.real_people.photographs import read
 from projects.real_people.ship import run
 from projects.real_people.study import COMMITTED, HERE, TEACHER, members, set_size
 from vitpose import PosePredictor
-from vitpose.predict.onnx_detector import OnnxDetector
+from vitpose.predict.detection.onnx_detector import OnnxDetector
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 from vitpose_mm.optim.autocast import has_bfloat16

@@ -23,9 +23,9 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.real_people.evaluate import average_precision, coco_scores, mean_oks
 from projects.real_people.photographs import read
 from vitpose import PosePredictor
-from vitpose.predict.onnx_detector import OnnxDetector
+from vitpose.predict.detection.onnx_detector import OnnxDetector
+from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose.predict.poses import Frame
-from vitpose.predict.two_pass import TwoPassDetector
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 

@@ -9,11 +9,11 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ..errors import one_line, printable
+from ..predict.detection.two_pass import TwoPassDetector
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.outputs.results import LINES
 from ..predict.poses import score_name
 from ..predict.predictor import PosePredictor
-from ..predict.two_pass import TwoPassDetector
 from .sessions import Sessions, end_uploads
 from .uploads import parse_boxes, predict_upload, write_first_image
 

@@ -90,7 +90,7 @@ def open_given_detector(args: argparse.Namespace) -> dict[str, Any]:
     options = read_detector_options(args)
     if not args.detector or len(args.detector) == 1:
         return dict(detector=args.detector[0] if args.detector else 'auto', detector_options=options)
-    from ..predict.onnx_detector import open_detector
+    from ..predict.detection.onnx_detector import open_detector
 
     return dict(detector=open_detector(*args.detector, device=args.device, **options))
 

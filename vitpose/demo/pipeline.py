@@ -15,7 +15,7 @@ from ..errors import ExistingFileError
 from ..predict.models.loading import load_model
 from ..predict.outputs.drawn_files import write_jpeg
 from ..predict.predictor import PosePredictor
-from ..predict.two_pass import TwoPassDetector
+from ..predict.detection.two_pass import TwoPassDetector
 from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set

@@ -12,14 +12,14 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import InputError, warn
-from .auto_detector import choose_detector
 from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
+from .detection.auto_detector import choose_detector
+from .detection.two_pass import FOLLOWED_FRAMES, TwoPassDetector, follow
 from .inputs.images import Image, as_frame, is_image
 from .models.exported import ExportedModel
 from .models.loading import load_model
 from .poses import Frame, Poses, failed
-from .two_pass import FOLLOWED_FRAMES, TwoPassDetector, follow
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose.cli.main import main
-from vitpose.predict.detector import Detector
+from vitpose.predict.detection.detector import Detector
 from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.models.torch_model import read_test_set
 from vitpose_mm.networks.vit_sizes import SIZES, Size

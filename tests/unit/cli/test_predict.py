@@ -98,7 +98,7 @@ def test_options_override_keys_of_the_config(predict, refuses, capsys):
 def test_tracks_follow_the_threshold_of_the_detector(predict, threshold, monkeypatch):
     pytest.importorskip('trackers')
     detector = SimpleNamespace(boxes=np.float32([(4, 4, 40, 40)]), score_threshold=threshold)
-    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', lambda *words, **options: detector)
+    monkeypatch.setattr('vitpose.predict.detection.onnx_detector.open_detector', lambda *words, **options: detector)
     made = []
     monkeypatch.setattr('vitpose.predict.tracking.Tracker.update', lambda self, *_: made.append(self.score_threshold))
     assert predict('photos', '--detector', 'some', 'c.pth', '--track', '--no-draw') == 0
@@ -169,7 +169,7 @@ def opened(monkeypatch):
         calls.append((words, options))
         return SimpleNamespace(boxes=boxes, score_threshold=0.3)
 
-    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', open_detector)
+    monkeypatch.setattr('vitpose.predict.detection.onnx_detector.open_detector', open_detector)
     return calls
 
 

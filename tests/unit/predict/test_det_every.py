@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+from tests.unit.predict.detection.test_two_pass import RectangleModel
 
-from tests.unit.predict.test_two_pass import RectangleModel
 from vitpose import PosePredictor
+from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose.predict.poses import Frame
-from vitpose.predict.two_pass import TwoPassDetector
 
 
 class CountingDetector:

@@ -11,10 +11,10 @@ from tests.unit.bench.fitted_model import people, write_fitted
 from vitpose import PosePredictor
 from vitpose.predict.calibration.judging import judge_boxes
 from vitpose.predict.calibration.labeled_boxes import LabeledBox
+from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.models.device_crops import DeviceCropRule
 from vitpose.predict.models.torch_model import PoseModel
-from vitpose.predict.two_pass import TwoPassDetector
 
 LOW, SIZES = np.mgrid[-1.5:1.5:0.37, -1.5:1.5:0.37].reshape(2, -1).T, (0.1, 0.7, 2.5)  # in sides of the image
 

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from tests.unit.predict.detection.test_two_pass import RectangleModel
 
 from tests.unit.models.published_files import serve
-from tests.unit.predict.test_two_pass import RectangleModel
 from tests.unit.predict.tiny_detectors import write_raw, write_suppressed
 from vitpose import PosePredictor
-from vitpose.predict import auto_detector, onnx_detector
-from vitpose.predict.auto_detector import AutoDetector
-from vitpose.predict.onnx_detector import OnnxDetector, open_detector
-from vitpose.predict.two_pass import TwoPassDetector
+from vitpose.predict.detection import auto_detector, onnx_detector
+from vitpose.predict.detection.auto_detector import AutoDetector
+from vitpose.predict.detection.onnx_detector import OnnxDetector, open_detector
+from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose_base.files import sha256
 
 
@@ -36,7 +36,7 @@ def home(tmp_path, monkeypatch):
     published.files['/nanodet.onnx'] = file.read_bytes()
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     known = {name: (f'{published.address}/{name}.onnx', digest) for name in ('yolox', 'nanodet')}
-    for module in ('models.names', 'predict.auto_detector', 'predict.onnx_detector'):
+    for module in ('models.names', 'predict.detection.auto_detector', 'predict.detection.onnx_detector'):
         monkeypatch.setattr(f'vitpose.{module}.DETECTORS', known)
     monkeypatch.setenv('VITPOSE_HOME', str(tmp_path / 'home'))
     monkeypatch.delenv('VITPOSE_OFFLINE')

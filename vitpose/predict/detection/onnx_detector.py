@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ..errors import InputError, MissingFileError, one_line
-from ..models.names import DETECTORS, detector_file
-from .models.onnx_backend import OnnxNetwork
+from ...errors import InputError, MissingFileError, one_line
+from ...models.names import DETECTORS, detector_file
+from ..models.onnx_backend import OnnxNetwork
 
 if TYPE_CHECKING:
     from .detector import Detector

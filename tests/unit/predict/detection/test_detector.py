@@ -13,7 +13,7 @@ from mmpose.apis import MMPoseInferencer
 
 from tests.unit.predict.tiny_models import rendered
 from vitpose import PosePredictor
-from vitpose.predict.detector import Detector, find_classes
+from vitpose.predict.detection.detector import Detector, find_classes
 
 CONFIG = str(Path(mmpose.__file__).parent / '.mim/demo/mmdetection_cfg/rtmdet_nano_320-8xb32_coco-person.py')
 THRESHOLDS = dict(bbox_thr=0.5, nms_thr=0.4)

@@ -14,8 +14,8 @@ from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.noise import quiet
 
-from ..errors import InputError
-from .models.device import as_device
+from ...errors import InputError
+from ..models.device import as_device
 
 
 class Detector:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, one_line, warn
-from ..models.download import DownloadError, cache_folder, is_reachable
-from ..models.names import DETECTORS, detector_file
+from ...errors import InputError, one_line, warn
+from ...models.download import DownloadError, cache_folder, is_reachable
+from ...models.names import DETECTORS, detector_file
 from .onnx_detector import open_detector
 from .two_pass import TwoPassDetector
 
 if TYPE_CHECKING:
-    from .models.exported import ExportedModel
-    from .models.graph_model import GraphModel
+    from ..models.exported import ExportedModel
+    from ..models.graph_model import GraphModel
 
 # MMPose's detector 'human', which MMEngine downloads into torch's cache
 RTMDET = (

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from vitpose import PosePredictor
+from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.poses import Frame
-from vitpose.predict.two_pass import TwoPassDetector
 
 CORNERS = np.array([[200, 150], [259, 150], [200, 269], [259, 269]], np.float32)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.predict.tiny_detectors import ANCHORS, write_nanodet, write_raw, write_rows, write_suppressed
 from tests.unit.predict.tiny_files import write_dots
 from vitpose import PosePredictor
-from vitpose.predict.onnx_detector import OnnxDetector, open_detector
+from vitpose.predict.detection.onnx_detector import OnnxDetector, open_detector
 
 
 def rectangle(left, top, right, bottom):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .batch_runner import filled_size
-from .poses import Frame, Poses
+from ..batch_runner import filled_size
+from ..poses import Frame, Poses
 
 if TYPE_CHECKING:
-    from .models.exported import ExportedModel
-    from .models.graph_model import GraphModel
+    from ..models.exported import ExportedModel
+    from ..models.graph_model import GraphModel
 
 FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
 MIN_KEPT_SCORE = 0.75  # of the mean score at the last search, below which the object is searched again
