@@ -39,7 +39,7 @@ from vitpose.predict.scoring import Scoring
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 from vitpose_mm.evaluators.extended_oks import extended_oks
-from vitpose_mm.networks.confidence import Confidence, confidence_inputs
+from vitpose_mm.networks.heatmaps.confidence import Confidence, confidence_inputs
 
 HERE = Path(__file__).resolve().parent
 TEACHER = HERE.parent / 'real_people/weights/teacher.safetensors'

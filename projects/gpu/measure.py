@@ -25,8 +25,8 @@ from vitpose import PosePredictor
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.models.device import PRECISIONS
 from vitpose.predict.models.graph_model import GraphModel
-from vitpose_mm.networks.codecs import UDPCodec
 from vitpose_mm.networks.decoders import classic_decoder
+from vitpose_mm.networks.heatmaps.codecs import UDPCodec
 from vitpose_mm.networks.pose_network import PoseNetwork
 from vitpose_mm.networks.vit import PlainViT
 

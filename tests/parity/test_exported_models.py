@@ -19,8 +19,8 @@ from vitpose.predict.models.exported import ExportedModel
 from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
-from vitpose_mm.networks.confidence import Confidence
-from vitpose_mm.networks.presence import Presence
+from vitpose_mm.networks.heatmaps.confidence import Confidence
+from vitpose_mm.networks.heatmaps.presence import Presence
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='exported files need it (requirements/tested.txt)')
 pytestmark = [

@@ -10,7 +10,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from ..networks.codecs import HeatmapCodec, MSRACodec, UDPCodec, check_kernel_size
+from ..networks.heatmaps.codecs import HeatmapCodec, MSRACodec, UDPCodec, check_kernel_size
 from .gaussians import Targets, cut_off_gaussians, whole_gaussians
 
 

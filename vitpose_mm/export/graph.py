@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from ..networks.codecs import HeatmapCodec
-from ..networks.confidence import Confidence, PeakMap, judge_keypoints
-from ..networks.peaks import Peaks
+from ..networks.heatmaps.codecs import HeatmapCodec
+from ..networks.heatmaps.confidence import Confidence, PeakMap, judge_keypoints
+from ..networks.heatmaps.peaks import Peaks
+from ..networks.heatmaps.presence import Presence
 from ..networks.pose_network import HeatmapNetwork
-from ..networks.presence import Presence
 
 
 class HeatmapGraph(nn.Module):

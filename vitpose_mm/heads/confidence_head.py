@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vitpose_base.coco_fields import PERSON_AREA_SHARE
 
-from ..networks.confidence import MAX_RIGHT_DISTANCE, Confidence, confidence_inputs
+from ..networks.heatmaps.confidence import MAX_RIGHT_DISTANCE, Confidence, confidence_inputs
 from .batch_targets import ALL, Index, keypoint_labels
 
 

@@ -13,9 +13,9 @@ from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
 from ..checkpoints.mmengine_loading import init_pretrained
 from ..checkpoints.validation import check_filled, store_load_problem
 from ..logs import log
-from ..networks.confidence import FINGERPRINT, PREFIX
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
-from ..networks.presence import PREFIX as PRESENCE
+from ..networks.heatmaps.confidence import FINGERPRINT, PREFIX
+from ..networks.heatmaps.presence import PREFIX as PRESENCE
 from .batch_targets import describe_codec
 from .heatmap_losses import heatmap_losses
 from .presence_head import PresenceHead, add_judgments

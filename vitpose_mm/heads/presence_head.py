@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ..checkpoints.validation import check_filled
 from ..codecs.heatmaps import batch_codec
 from ..logs import log
-from ..networks.confidence import judge_keypoints, read_confidence
-from ..networks.presence import Presence
+from ..networks.heatmaps.confidence import judge_keypoints, read_confidence
+from ..networks.heatmaps.presence import Presence
 from .batch_targets import ALL, Index, keypoint_labels
 
 FIELDS = dict(scores='keypoint_scores', presence='keypoints_presence', visibility='keypoints_visibility')

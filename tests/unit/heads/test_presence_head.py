@@ -18,8 +18,8 @@ from vitpose.synthetic.render_settings import RenderSettings, render_one
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.datasets.transforms.keypoint_target import KEYPOINT_TARGET
 from vitpose_mm.heads.presence_head import use_calibrations
-from vitpose_mm.networks.confidence import Confidence, fingerprint
-from vitpose_mm.networks.presence import Presence, read_presence
+from vitpose_mm.networks.heatmaps.confidence import Confidence, fingerprint
+from vitpose_mm.networks.heatmaps.presence import Presence, read_presence
 
 CODEC = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 MSRA = dict(CODEC, type='BatchMSRAHeatmap')

@@ -15,7 +15,7 @@ from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 from vitpose_mm.datasets.transforms import DecodeAndCrop
 from vitpose_mm.estimators import DeviceCropPreprocessor
 from vitpose_mm.hooks import RunCheckHook, run_check
-from vitpose_mm.networks.confidence import Confidence, fingerprint
+from vitpose_mm.networks.heatmaps.confidence import Confidence, fingerprint
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')

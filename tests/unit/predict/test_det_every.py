@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from tests.unit.predict.detection.test_two_pass import RectangleModel
 
+from tests.unit.predict.detection.test_two_pass import RectangleModel
 from vitpose import PosePredictor
 from vitpose.predict.detection.two_pass import TwoPassDetector
 from vitpose.predict.poses import Frame

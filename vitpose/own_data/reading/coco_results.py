@@ -46,8 +46,8 @@ def _label_points(row: dict, threshold: float, frames: set[str]) -> dict:
         points = np.array(row.get('keypoints'), float).reshape(-1, 3)
     except (OverflowError, TypeError, ValueError):
         return row  # the check of fields names it
-    points = np.where(points[:, 2:] >= threshold, points * (1, 1, 0) + (0, 0, 2), 0)
-    return row | dict(keypoints=points.ravel().tolist())
+    labels = np.where(points[:, 2:] >= threshold, points * (1, 1, 0) + (0, 0, 2), 0)
+    return row | dict(keypoints=labels.ravel().tolist())
 
 
 def _read_threshold(settings: Path) -> float:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitpose_mm.networks.confidence import MAX_RIGHT_DISTANCE, Confidence, PeakMap, Scores
+from vitpose_mm.networks.heatmaps.confidence import MAX_RIGHT_DISTANCE, Confidence, PeakMap, Scores
 
 from ...errors import InputError
 from ..models.crops import CropRule

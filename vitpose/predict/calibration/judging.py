@@ -12,7 +12,14 @@ from vitpose_base.files import replacing
 from vitpose_mm.checkpoints.conversion import write_safetensors
 from vitpose_mm.checkpoints.safe_load import load_checkpoint, load_weights
 from vitpose_mm.checkpoints.safe_unpickler import read_torch_file
-from vitpose_mm.networks.confidence import FINGERPRINT, PREFIX, Confidence, PeakMap, confidence_inputs, fingerprint
+from vitpose_mm.networks.heatmaps.confidence import (
+    FINGERPRINT,
+    PREFIX,
+    Confidence,
+    PeakMap,
+    confidence_inputs,
+    fingerprint,
+)
 
 from ...errors import InputError
 from ..inputs.images import read_frame

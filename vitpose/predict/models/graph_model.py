@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, judged_names
-from vitpose_mm.networks.codecs import HeatmapCodec
-from vitpose_mm.networks.confidence import Confidence, PeakMap, read_confidence
 from vitpose_mm.networks.folded import fold
+from vitpose_mm.networks.heatmaps.codecs import HeatmapCodec
+from vitpose_mm.networks.heatmaps.confidence import Confidence, PeakMap, read_confidence
+from vitpose_mm.networks.heatmaps.presence import Presence, read_presence
 from vitpose_mm.networks.pose_network import HeatmapNetwork
-from vitpose_mm.networks.presence import Presence, read_presence
 from vitpose_mm.torch_support import check_torch
 
 from ...errors import InputError, one_line

@@ -6,8 +6,8 @@ from typing import Any
 from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
 from vitpose_mm.logs import log
-from vitpose_mm.networks.codecs import HeatmapCodec, build_codec
 from vitpose_mm.networks.from_checkpoint import build_network, head_datasets
+from vitpose_mm.networks.heatmaps.codecs import HeatmapCodec, build_codec
 
 from ...errors import InputError, MissingFileError, one_line
 from .description import describe, read_datasets, recorded_dataset

@@ -26,7 +26,7 @@ from vitpose_mm.datasets.metainfo import dataset_class, parse_metainfo, raw_meta
 from vitpose_mm.estimators.plain_model import split_config, split_model
 from vitpose_mm.heads import MultiDatasetHead
 from vitpose_mm.heads.decoders import DecoderHead
-from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.heatmaps.codecs import HeatmapCodec
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 
 from ...errors import InputError, MissingFileError, one_line

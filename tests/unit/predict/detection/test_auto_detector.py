@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from tests.unit.predict.detection.test_two_pass import RectangleModel
 
 from tests.unit.models.published_files import serve
+from tests.unit.predict.detection.test_two_pass import RectangleModel
 from tests.unit.predict.tiny_detectors import write_raw, write_suppressed
 from vitpose import PosePredictor
 from vitpose.predict.detection import auto_detector, onnx_detector

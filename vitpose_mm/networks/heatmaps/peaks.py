@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..layers.window import IS_TRACING
+from ...layers.window import IS_TRACING
 
 Peaks = tuple[Tensor, Tensor]
 Table = tuple[tuple[float, ...], ...]

@@ -8,7 +8,7 @@ import torch
 from mmengine.utils import digit_version
 
 from vitpose_mm.codecs.heatmaps import BatchUDPHeatmap
-from vitpose_mm.networks.peaks import blur_table, border_table, dark_peaks, msra_peaks, to_input_px, udp_peaks
+from vitpose_mm.networks.heatmaps.peaks import blur_table, border_table, dark_peaks, msra_peaks, to_input_px, udp_peaks
 
 KERNEL = BatchUDPHeatmap((192, 256), (48, 64)).kernel
 REFINEMENTS = {

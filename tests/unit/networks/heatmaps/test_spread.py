@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.networks.test_peaks import gaussians
-from vitpose_mm.networks.codecs import MSRACodec, UDPCodec
-from vitpose_mm.networks.spread import peak_covariances, rival_peaks
+from tests.unit.networks.heatmaps.test_peaks import gaussians
+from vitpose_mm.networks.heatmaps.codecs import MSRACodec, UDPCodec
+from vitpose_mm.networks.heatmaps.spread import peak_covariances, rival_peaks
 
 
 def moments(heatmap, x, y, reach):

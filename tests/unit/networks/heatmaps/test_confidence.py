@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitpose_mm.networks.codecs import UDPCodec
-from vitpose_mm.networks.confidence import (
+from vitpose_mm.networks.heatmaps.codecs import UDPCodec
+from vitpose_mm.networks.heatmaps.confidence import (
     Confidence,
     PeakMap,
     Scores,
