@@ -61,6 +61,9 @@ ELSEWHERE = {  # commands that another test runs, below tests/
     r'vitpose split .*|mim test mmpose work_dirs/(\w+)\.py --checkpoint work_dirs/\1\.pth': (
         'integration/test_inferencer.py::test_split_model_works_with_mim_test_and_the_inferencer'
     ),
+    r'vitpose app model\.onnx': (
+        'unit/app/test_gradio_page.py::test_image_from_upload_to_drawn_pose_without_requests_elsewhere'
+    ),
     r'vitpose token extract .*': 'unit/cli/test_token.py::test_extract_writes_the_token_and_its_origin',
     r'export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1|torchrun .*': (
         'integration/test_faults.py::test_a_job_with_a_dead_rank_restarts_by_itself'
@@ -69,7 +72,9 @@ ELSEWHERE = {  # commands that another test runs, below tests/
 NOT_HERE = {  # commands that no test runs, and why
     r'git clone .*|cd vitpose_mm|pip install .*|docker build .*|python -m build|uvx .*': 'downloads',
     r'make venv|source .venv/bin/activate': 'the environment that runs the tests',
-    r'vitpose app.*': 'serves until it is stopped; tests/unit/app tests the page',
+    r'vitpose app (base|FILE|--detector|model\.onnx --detector).*|vitpose app': (
+        'serves until it is stopped; test_gradio_page.py starts it with an exported file'
+    ),
     r'mim (train|test) mmpose \S+ .*--gpus \d --launcher pytorch.*': 'needs several GPUs',
     r'C=configs/transfer|mim (train|test) mmpose (configs/(pretrain|synthetic)|\$C)/\S+_synthetic-128x96\.py.*': (
         'trains on 4,800 images; test_pretrain.py and test_distill.py train on 8'
