@@ -13,7 +13,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from projects.paper import study
-from projects.studies import training
+from projects.studies import forked_training
 from tests.coco_files import noise_image
 
 PEOPLE, DEPTH = 2, 4
@@ -24,9 +24,9 @@ numbers = itertools.count()
 
 def train_here(file: Path, folder: Path) -> None:
     """Train as the study does, but in this process: most of a training of one step is the start of its process."""
-    config = training.continued(file, folder)
+    config = forked_training.continued(file, folder)
     config.experiment_name = config.visualizer.name = f'{folder.name} {next(numbers)}'
-    training.run(config)
+    forked_training.run(config)
     (folder / 'train.log').write_text(max(folder.glob('*/*.log')).read_text())
 
 

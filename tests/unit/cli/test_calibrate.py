@@ -178,6 +178,6 @@ def test_what_cannot_be_calibrated_is_refused(files, people, tmp_path, refuses):
     for row in content['annotations']:
         row['keypoints'] = row['keypoints'][:42]
     other.write_text(json.dumps(content))
-    refuses('calibrate', *files, *data, other, message='labels of 14 keypoints: expected the 17 of the model', code=1)
+    refuses('calibrate', *files, *data, other, message='annotations[0]: keypoints: expected 51 numbers, got 42', code=1)
     refuses('calibrate', *files, '--data', few, message='--data with --images')
     refuses('calibrate', *files, '--out', 'x.safetensors', message='ends in .pth')
