@@ -45,7 +45,7 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--run', type=Path, default=Path('work_dirs/real_people'), help='the --out of study.py')
-    parser.add_argument('--tiny', default='tiny_distilled', help='the stage of tiny (default tiny_distilled)')
+    parser.add_argument('--tiny', default='tiny_longer', help='the stage of tiny (default tiny_longer)')
     parser.add_argument('--teacher', help='the stage of the teacher, such as full_size (default: not written)')
     parser.add_argument('--weights', type=Path, required=True, help='folder of MoveNet')
     parser.add_argument('--files', nargs='+', default=['lsp_test', 'coco_test'], help='annotation files to score')

@@ -69,6 +69,7 @@ RECIPES = {
             full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
             tiny_distilled=Stage((192, 144), 5, start='tiny_labels', network=TINY, teacher='longer'),
             tiny_final=Stage((192, 144), 2, 3e-4, frozen=2, start='tiny_distilled', network=TINY),
+            tiny_longer=Stage((192, 144), 5, frozen=2, start='tiny_final', network=TINY),
         ),
     ),
     'small': Recipe(
