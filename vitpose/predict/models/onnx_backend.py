@@ -31,6 +31,8 @@ class OnnxNetwork:
         providers = choose_providers(runtime, device)
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; the rest is raised
+        # threads that wait for work must not keep the cores from another session, such as a detector's
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         if threads := read_thread_count():
             options.intra_op_num_threads = threads  # as torch and OpenCV do; it does not read the variable itself
         try:

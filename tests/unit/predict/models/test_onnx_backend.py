@@ -71,7 +71,9 @@ def test_unknown_devices(gpu_build, device):
 def test_openmp_allows_a_list_of_thread_counts(text, count, monkeypatch, tmp_path):
     monkeypatch.delenv('OMP_NUM_THREADS') if text is None else monkeypatch.setenv('OMP_NUM_THREADS', text)
     assert read_thread_count() == count
-    OnnxNetwork(write_dots(tmp_path / 'a.onnx'), 'cpu')
+    options = OnnxNetwork(write_dots(tmp_path / 'a.onnx'), 'cpu')._session.get_session_options()
+    assert options.intra_op_num_threads == (count or 0)
+    assert options.get_session_config_entry('session.intra_op.allow_spinning') == '0'
 
 
 @pytest.mark.parametrize('text', ['two', '-1', '1.5', ';1'])
