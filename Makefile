@@ -5,7 +5,8 @@
 .PHONY: help venv demo need-data studies check test fast-tests all-tests long gpu wheels lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
-TESTS ?= tests projects
+# the longest tests first: one of them alone at the end would keep the other processes waiting
+TESTS ?= projects tests
 JOBS ?= $(shell expr $$(nproc) + 1)
 # tests of one xdist_group run in one process, which makes their fixtures once
 PYTEST = bin/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
