@@ -36,8 +36,8 @@ def predict_video(config: Path, checkpoint: Path, out: Path, settings: RenderSet
     """Render a video, predict it with `vitpose predict`, with ids if the tracker is installed, and return its path."""
     clip = out / 'clip.mp4'
     write_video(clip, settings)
-    command: list[str | Path] = [sys.executable, '-m', 'vitpose', 'predict', clip, '--out', out / 'video', '--flip-test']
-    command += ['--config', config, '--checkpoint', checkpoint, '--boxes', clip.with_suffix('.jsonl')]
+    command: list[str | Path] = [sys.executable, '-m', 'vitpose', 'predict', clip, '--out', out / 'video']
+    command += ['--flip-test', '--config', config, '--checkpoint', checkpoint, '--boxes', clip.with_suffix('.jsonl')]
     if find_spec('trackers'):
         command.append('--track')
     run_logged(command, out / 'predict.log')

@@ -12,10 +12,10 @@ from pathlib import Path
 from vitpose_base.files import write_text
 
 from ..errors import ExistingFileError
+from ..predict.detection.two_pass import TwoPassDetector
 from ..predict.models.loading import load_model
 from ..predict.outputs.drawn_files import write_jpeg
 from ..predict.predictor import PosePredictor
-from ..predict.detection.two_pass import TwoPassDetector
 from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set

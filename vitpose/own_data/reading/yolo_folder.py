@@ -116,6 +116,8 @@ def _find_splits(
             continue
         if pairs != splits.get('train'):  # the same ones are to be split
             splits[split] = pairs
+    for lines in (notes, unreadable):  # of a list that is that of two splits
+        lines[:] = dict.fromkeys(lines)
     labels_of = defaultdict[Path, set[str]](set)
     for image, label in chain(*splits.values()):
         labels_of[image].add(str(label))
@@ -153,7 +155,7 @@ def _find_images(
 
 
 def _read_list(path: Path, top: Path, images: Path | None, unreadable: list[str]) -> list[Pair]:
-    """Find the images of a .txt file, a path per line, and label files: by the longest end if an image is elsewhere."""
+    """Find the images of a .txt file, a path per line, and label files: of images elsewhere by their path, or beside them."""
     finder, pairs = FileFinder(images) if images else FileFinder(path.parent, [top]), list[Pair]()
     for number, line in enumerate(map(str.strip, path.read_text('utf-8-sig', 'replace').splitlines()), 1):
         where, parts = f'{path}, line {number}', path_parts(line)
@@ -166,7 +168,7 @@ def _read_list(path: Path, top: Path, images: Path | None, unreadable: list[str]
             unreadable.append(str(problem))
             continue
         is_there = images is None and os.path.isfile(image)
-        places = [image] if is_there else [top.joinpath(*parts[i:]) for i in range(len(parts))]
+        places = [image] if is_there else [*(top.joinpath(*parts[i:]) for i in range(len(parts))), image]
         labels = [*map(find_label_file, places)]
         pairs.append((image, next((label for label in labels if label.exists()), labels[0])))
     return pairs

@@ -220,6 +220,24 @@ def test_lists_of_images_that_are_in_another_folder(tmp_path, before):
     assert 'photos/train0.png would be the image of ' in problem and 'other/train0.txt and ' in problem
 
 
+@pytest.mark.parametrize('before', ['', '/me/'])
+def test_labels_beside_images_in_another_folder_and_one_list_for_both_splits(tmp_path, before):
+    """As Ultralytics has its datasets, with data.yaml and lists elsewhere."""
+    index = makers.write_yolo(tmp_path / 'yolo')
+    expected = read(index).photos[:6]
+    write_lists(index, before or f'{tmp_path}/photos/')
+    (tmp_path / 'photos').mkdir()
+    for folder in ('images', 'labels'):
+        (tmp_path / 'yolo' / folder).rename(tmp_path / 'photos' / folder)
+    index.write_text(index.read_text().replace('val.txt', 'train.txt'))
+    with (tmp_path / 'yolo/train.txt').open('a') as file:
+        file.write('\n../')
+    annotations = read(index, images=tmp_path / 'photos')
+    assert [photo.path.name for photo in annotations.photos] == [photo.path.name for photo in expected]
+    np.testing.assert_array_equal(annotations.photos[0].instances[0].keypoints, expected[0].instances[0].keypoints)
+    assert len(annotations.unreadable) == 1 and 'line 7: expected the path' in annotations.unreadable[0]
+
+
 def test_images_in_folders_are_not_looked_for_elsewhere(tmp_path):
     index = makers.write_yolo(tmp_path / 'yolo')
     (tmp_path / 'photos').mkdir()
