@@ -89,6 +89,7 @@ def stored(checkpoint):
     return {key: value for key, value in weights.items() if '.confidence.' in key}
 
 
+@pytest.mark.slow
 def test_labels_are_used_where_a_config_validates_on_found_boxes(files, people, tmp_path, capsys):
     assert main(['calibrate', *files, '--device', 'cpu', '--fast', '--out', f'{tmp_path}/labels.pth']) == 0
     content = json.loads((people / 'annotations/val.json').read_text())
@@ -101,6 +102,7 @@ def test_labels_are_used_where_a_config_validates_on_found_boxes(files, people, 
     assert first and first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
+@pytest.mark.slow
 def test_training_images_are_known_by_relative_paths_and_may_be_unknown(files, people, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(people.parent)
     dataset = Config.fromfile(files[0]).val_dataloader.dataset
@@ -124,6 +126,7 @@ def test_training_images_are_known_by_relative_paths_and_may_be_unknown(files, p
     assert '1 of 30 images are training images' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fast', [False, True])
 def test_a_confidence_of_the_config_gives_way(people, tmp_path, fast, monkeypatch, capsys):
     monkeypatch.setattr(fitting, 'EPOCHS', 1)
@@ -143,6 +146,7 @@ def test_a_confidence_of_the_config_gives_way(people, tmp_path, fast, monkeypatc
     assert predictor(image, boxes).score_kind == 'probability'
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_the_diagram_in_its_report(files, tmp_path):
     report = tmp_path / 'report.html'
     report.write_text('<html><body><p>before</p></body></html>')
@@ -153,6 +157,7 @@ def test_a_training_ends_with_the_diagram_in_its_report(files, tmp_path):
     assert list(stored(files[1])) == ['head.confidence.fingerprint', 'head.confidence.table']
 
 
+@pytest.mark.slow
 def test_safetensors_and_one_head_of_several(people, tmp_path):
     config, checkpoint = write(several(), tmp_path)
     source, out = tmp_path / 'model.safetensors', tmp_path / 'out.safetensors'
