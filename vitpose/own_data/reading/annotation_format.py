@@ -37,20 +37,23 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         if len(described) > 1:
             raise InputError(f'{path}: {", ".join(file.name for file in described)} have kpt_shape: name one file')
         yaml_file = next(iter(described), None)
+    tool = ''  # whose annotations have no categories
     if suffix in ('.yaml', '.yml') or yaml_file:
         datasets = [read_yolo(yaml_file or path, category, images)]
     elif suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
-        datasets = [read_deeplabcut(path, images)]
+        datasets, tool = [read_deeplabcut(path, images)], 'DeepLabCut'
     elif suffix == '.slp':
-        datasets = [read_sleap(path, images)]
+        datasets, tool = [read_sleap(path, images)], 'SLEAP'
     elif is_labelme(path):
-        datasets = [read_labelme(path, images)]
+        datasets, tool = [read_labelme(path, images)], 'labelme'
     elif suffix == '.json' or path.is_dir():
         files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}  # None: not split yet
         names = find_category_names(files) if category == EACH else [category]
         datasets = [read_coco(files, images, name) for name in names]
     else:
         raise InputError(f'{path}: expected {EXPECTED}')
+    if tool and category is not None:
+        raise InputError(f'--category {category}: annotations of {tool} have no categories: leave the option out')
     for annotations in datasets:
         _join_photos(annotations)
         if len(annotations.unreadable) > annotations.count:

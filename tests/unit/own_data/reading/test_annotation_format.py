@@ -39,3 +39,15 @@ def test_a_part_of_a_deeplabcut_project_is_refused_with_what_to_pass(tmp_path):
     with pytest.raises(ValueError, match=r'without a project: pass the table .*a/CollectedData_me.csv$'):
         read(tmp_path / 'a')
     assert read(tmp_path / 'a/CollectedData_me.csv').count == 6
+
+
+@pytest.mark.parametrize(
+    ('tool', 'write'), [('DeepLabCut', makers.write_deeplabcut), ('labelme', makers.write_labelme)]
+)
+def test_a_category_of_annotations_without_categories_is_refused(tmp_path, tool, write):
+    write(tmp_path)
+    assert read(tmp_path).count > 0
+    with pytest.raises(
+        ValueError, match=f'--category mouse: annotations of {tool} have no categories: leave the option'
+    ):
+        read(tmp_path, category='mouse')
