@@ -177,7 +177,7 @@ def train_token(args: argparse.Namespace) -> None:
     config.train_dataloader.dataset.datasets[0].ann_file = 'trial_everybody.json'
     config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
     for head in config.model.head.heads.values():
-        head.freeze = True
+        head.update(freeze=True)  # an attribute of this name is a method of the config
     config.optim_wrapper.optimizer.lr = 1.5e-3
     config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
     config.compile = False
