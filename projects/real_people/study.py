@@ -3,10 +3,10 @@
     python projects/real_people/study.py --data FOLDER --everyday FOLDER --weights FOLDER --out work_dirs/real_people
 
 `--data`, `--everyday` and `--weights` are those of photographs.py; the last one also holds DINOv2's ViT-S as
-`dinov2_small_hf_fp16.safetensors`. Whole bodies come first, in small crops, then everybody. An interrupted
-command continues where it stopped; on a new machine, `--only STAGE` goes on
-from the committed weights. A processor without bfloat16 instructions trains the `small` recipe, unless
-`--recipe` says otherwise; the command first prints how long a training step takes, and all of them.
+`dinov2_small_hf_fp16.safetensors`. Training begins with whole bodies at 128x96 pixels and goes on with all people. An
+interrupted command continues where it stopped; on a new machine, `--only STAGE` goes on from the committed weights. A
+processor without bfloat16 instructions trains the `small` recipe, unless `--recipe` says otherwise. The command first
+prints how long one training step takes, and all of them.
 """
 
 import argparse

@@ -15,7 +15,7 @@ from vitpose_base.coco_fields import PERSON_AREA_SHARE
 from ..errors import InputError
 from ..models.hub import OKS_SIGMA
 from .inputs.coco_json import box_around, parse_json, parse_numbers
-from .inputs.matching import Listed, match_names, name_few, report_moved
+from .inputs.matching import Listed, describe_moved, match_names, name_few
 from .inputs.sources import Source
 from .optional_imports import import_optional
 from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header, read_lines
@@ -99,7 +99,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
         raise InputError(f'{path}: {videos[0]} is a video or camera: expected predictions of images')
     listed = {image['file_name']: Listed({None: np.zeros((0, 4))}, image_id=image['id']) for image in images}
     matches = match_names(annotations, listed, [Source(line['file'], 'image') for line in lines], [])
-    predicted.notes += report_moved(annotations, listed, matches)
+    predicted.notes += describe_moved(annotations, listed, matches)
     sizes = {image['id']: [image.get('width'), image.get('height')] for image in images}
     others = []
     for line in lines:

@@ -63,8 +63,8 @@ class DecoderHead(HeatmapHead):
         calibration = pop_prefix(weights, PREFIX)  # holds for the checkpoint's weights alone, see `use_calibrations`
         calibration.pop(FINGERPRINT, None)
         if self.confidence is not None and calibration:
-            shapes = ({k: v.shape for k, v in each.items()} for each in (calibration, self.confidence.state_dict()))
-            if next(shapes) == next(shapes):
+            shapes = {key: value.shape for key, value in self.confidence.state_dict().items()}
+            if {key: value.shape for key, value in calibration.items()} == shapes:
                 weights |= {PREFIX + key: value for key, value in calibration.items()}
             else:
                 log('the checkpoint has another kind of calibration: the ConfidenceHead of the config is not loaded')

@@ -34,6 +34,8 @@ def test_a_part_that_no_checkpoint_filled_does_not_predict(kind, first, second, 
 def test_training_fills_what_a_checkpoint_lacks():
     model = build()
     model.load_state_dict(part(model.state_dict(), 'backbone.'), strict=False)
+    with pytest.raises(ValueError, match='has random values'):
+        model.eval()(IMAGE, None, mode='tensor')
     model.train()(IMAGE, None, mode='tensor')
     model.eval()(IMAGE, None, mode='tensor')
 

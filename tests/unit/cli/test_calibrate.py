@@ -80,7 +80,6 @@ def change(config, **parts):
     for name, settings in parts.items():
         cfg[f'{name}_dataloader'] = dict(cfg[f'{name}_dataloader'], dataset=settings) if settings else {}
     cfg.dump(config)
-    return cfg
 
 
 def stored(checkpoint):

@@ -22,7 +22,7 @@ DECODERS = dict(classic=dict(type='ClassicHead', deconv_channels=16), simple=dic
 DATASETS = dict(coco=('CocoDataset', 17, UDP), aic=('AicDataset', 14, CLASSIC), mpii=('MpiiDataset', 16, UDP))
 
 
-def test_set(name):
+def dataset_settings(name):
     kind, _, codec = DATASETS[name]
     affine = dict(type='TopdownAffine', input_size=SIZE, use_udp=codec is UDP)
     scale = dict(type='GetBBoxCenterScale', padding=1.25)
@@ -53,12 +53,12 @@ def single(dataset='coco', decoder='classic', **test_cfg):
     """A model of one dataset."""
     cfg = dict(flip_test=False, flip_mode='heatmap', shift_heatmap=DATASETS[dataset][2] is CLASSIC)
     model = dict(backbone=VIT, head=head(dataset, decoder), test_cfg=dict(cfg, **test_cfg))
-    return config(model, test_set(dataset))
+    return config(model, dataset_settings(dataset))
 
 
 def several(experts=True):
     """A model of three datasets."""
-    heads, members = {name: head(name) for name in DATASETS}, [test_set(name) for name in DATASETS]
+    heads, members = {name: head(name) for name in DATASETS}, [dataset_settings(name) for name in DATASETS]
     multi = dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')
     multi['test_cfgs'] = dict(aic=dict(shift_heatmap=True))
     backbone = dict(VIT, experts=dict(names=['coco', 'mpii', 'aic'], expert_dim=16)) if experts else VIT

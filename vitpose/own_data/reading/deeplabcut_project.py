@@ -19,6 +19,7 @@ from ..annotations import Annotations, Instance, Labels, Photo
 from .deeplabcut_h5 import LEVELS, read_h5
 
 CSV = '[cC][sS][vV]'
+CONFIG = 'config.yaml'
 COORDS = ('x', 'y', 'visible', 'likelihood')
 MIN_LIKELIHOOD = 0.6  # of predictions that are read as labels: DeepLabCut's pcutoff
 UNIQUE = 'single'  # stands in the row of individuals above body parts that belong to none of them
@@ -36,8 +37,9 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     shortest name; of a csv and the .h5 of the same name, the csv. Image names are relative to the folder `images`, by
     default the project. ValueError if there are no such files; the message says where.
     """
-    files, left_out = _find_files(path) if path.is_dir() else ([path], [])
     project = next((p for p in (path, *path.parents) if (p / 'labeled-data').is_dir()), path.parent)
+    config, config_problem = _read_config(project / CONFIG)
+    files, left_out = _find_files(path, config.get('scorer')) if path.is_dir() else ([path], [])
     tables = {file: _read_table(file) for file in files}
     parts_of = dict.fromkeys((individual, part) for columns, _ in tables.values() for individual, part, _ in columns)
     animals = {individual for individual, _ in parts_of if individual != UNIQUE} or {UNIQUE}
@@ -71,18 +73,19 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
                 unreadable.append(str(problem))
     empty = sum(not photo.instances for photo in photos.values())
     notes[0] += f', {len(photos):,} frames, {empty:,} of them without a labeled body part'
-    links = _read_skeleton(project / 'config.yaml', names, notes)
+    notes += [config_problem] if config_problem else []
+    links = [] if config_problem else _read_skeleton(project / CONFIG, config, names, notes)
     return Annotations(Labels(names, links), list(photos.values()), 'animal', notes, unreadable)
 
 
-def _find_files(project: Path) -> tuple[list[Path], list[str]]:
+def _find_files(project: Path, scorer: Any) -> tuple[list[Path], list[str]]:
     """Return one table per video, or those of a Lightning Pose project, and a note on others that are left out."""
     found = [p for end in (CSV, 'h5') for p in sorted(project.glob(f'labeled-data/*/CollectedData_*.{end}'))]
     if not found:
         if files := sorted(project.glob(f'CollectedData*.{CSV}')):
             return files, []
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv (or .h5), or CollectedData.csv')
-    scored, chosen = f'CollectedData_{_read_scorer(project / "config.yaml")}', dict[Path, Path]()
+    scored, chosen = f'CollectedData_{scorer}', dict[Path, Path]()
     for file in sorted(found, key=lambda file: (file.stem != scored, len(file.stem))):  # of the same name, csv is first
         chosen.setdefault(file.parent, file)
     others = Counter(file.name for file in found if file.stem != chosen[file.parent].stem)
@@ -91,13 +94,19 @@ def _find_files(project: Path) -> tuple[list[Path], list[str]]:
     return sorted(chosen.values()), [f'{rule}: {names}'] if others else []
 
 
-def _read_scorer(config: Path) -> Any:
-    """Return the scorer in config.yaml, None without it; `_read_skeleton` says what is wrong with the file."""
+def _read_config(file: Path) -> tuple[dict, str]:
+    """Return the content of config.yaml, or {} and what is wrong with it."""
     import yaml
 
-    with suppress(OSError, ValueError, AttributeError, yaml.YAMLError):
-        return yaml.safe_load(config.read_text('utf-8-sig', 'replace')).get('scorer')
-    return None
+    if not file.is_file():
+        return {}, f'no {CONFIG}: no skeleton'
+    try:
+        content = yaml.safe_load(file.read_text('utf-8-sig', 'replace')) or {}
+    except (yaml.YAMLError, ValueError) as problem:
+        return {}, f'{file}: no skeleton: expected pairs of body parts: {one_line(problem)}'
+    if not isinstance(content, dict):
+        return {}, f'{file}: no skeleton: expected pairs of body parts: got {short_text(content)}'
+    return content, ''
 
 
 def _read_table(file: Path) -> Table:
@@ -160,18 +169,14 @@ def _read_instances(
     return [Instance(xyv, f'{where} {individual}'.rstrip()) for individual, xyv in points.items() if xyv.any()]
 
 
-def _read_skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
-    import yaml
-
-    if not config.is_file():
-        notes.append(f'no {config.name}: no skeleton')
-        return []
+def _read_skeleton(file: Path, config: dict, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
+    """Return the links of the skeleton in the content of config.yaml."""
     try:
-        pairs = (yaml.safe_load(config.read_text('utf-8-sig', 'replace')) or {}).get('skeleton') or []
+        pairs = config.get('skeleton') or []
         links = [(names.index(a), names.index(b)) for a, b in pairs if a in names and b in names]
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
-        notes.append(f'{config}: no skeleton: expected pairs of body parts: {one_line(problem)}')
+    except (ValueError, TypeError) as problem:
+        notes.append(f'{file}: no skeleton: expected pairs of body parts: {one_line(problem)}')
         return []
     if len(links) < len(pairs):
-        notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts that are not labeled')
+        notes.append(f'{file}: {len(pairs) - len(links)} links of the skeleton name body parts that are not labeled')
     return links

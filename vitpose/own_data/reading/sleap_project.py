@@ -54,11 +54,12 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
             files, reason = {}, str(problem).removeprefix(f'{where}: ')
         missing = [index for index in labeled if index not in files]
         unreadable += [f'{where}, frame {index}: {problems.get(index, reason)}' for index in missing]
-        size = _read_size(video)
+        size, is_list = _read_size(video), isinstance(video.filename, list)
         for index, file in files.items():
-            photo = Photo(file, f'{number}/{index}', video=str(number), size=size)
-            if isinstance(video.filename, list):
-                photo = Photo(file, str(file))  # whose name may tell the video
+            # the name of a listed image may tell the video
+            photo = (
+                Photo(file, str(file)) if is_list else Photo(file, f'{number}/{index}', video=str(number), size=size)
+            )
             for instance in labeled[index]:
                 points = instance.numpy()
                 known = np.isfinite(points).all(1)

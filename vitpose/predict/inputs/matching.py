@@ -53,7 +53,7 @@ class GivenBoxes:
                 text = 'boxes were made for a different image size than that of'
                 raise InputError(f'{text} {others}; pass --scale-boxes')
             self.file_notes.append(f'boxes scaled for {others}')
-        self.file_notes += report_moved(path, listed, matches)
+        self.file_notes += describe_moved(path, listed, matches)
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
@@ -138,7 +138,7 @@ def match_names(
     return entries
 
 
-def report_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, Listed | str]) -> list[str]:
+def describe_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, Listed | str]) -> list[str]:
     """Return a note on sources in other folders than the names in the file that `match_names` found for them."""
     used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
     moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
