@@ -8,8 +8,8 @@ MAKEFLAGS += --no-print-directory
 # the longest tests first: one of them alone at the end would keep the other processes waiting
 TESTS ?= projects tests
 JOBS ?= $(shell expr $$(nproc) + 1)
-# tests of one xdist_group run in one process, which makes their fixtures once
-PYTEST = bin/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# the tests of a file run in one process, which makes their fixtures once
+PYTEST = bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # threads of several processes that wait for the same cores take longer than one thread each
 fast-tests all-tests long compat: export OMP_NUM_THREADS = 1
 # processes that tests start need not compile this package again, whatever the caller's setting

@@ -64,8 +64,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (not forks[item], not any(map(item.get_closest_marker, ('install', 'slow')))))
 
 
-def pytest_collection_finish() -> None:
-    """Let garbage collection skip what was imported: MMEngine collects after each dataset that it reads."""
+@pytest.fixture(scope='module', autouse=True)
+def small_garbage_collections() -> None:
+    """Let garbage collection skip what was imported so far: MMEngine collects after each dataset that it reads."""
     gc.collect()
     gc.freeze()
 

@@ -4,8 +4,8 @@
 
 The folders are those of projects/paper. With 50, 300 and all 996 training people of Leeds Sports Pose, a network is
 trained from the shipped model `tiny`, from DINOv2's first six blocks and from scratch, all with tiny's size; and from
-`make demo`'s smaller model. From `tiny`, one thing is changed at a time: frozen blocks, augmentation, epochs. Three
-seeds; the seed also chooses the people.
+`make demo`'s smaller model. From `tiny` and with 50 and 300 people, one thing is changed at a time: frozen blocks,
+augmentation, epochs. Three seeds; the seed also chooses the people.
 
 Each finished run is a small file in projects/few_shot/results and is not repeated; an interrupted run continues from
 its last checkpoint in OUT. At the end the tables and curves of the README are written from these files.
@@ -32,7 +32,7 @@ from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent
 PEOPLE = 996  # of Leeds Sports Pose's training set, the first in the file
-EPOCHS = {50: 100, 300: 40, PEOPLE: 20}  # by the number of people
+EPOCHS = {50: 50, 300: 20, PEOPLE: 10}  # by the number of people
 STARTS = {
     'scratch': 'from scratch',
     'dinov2': "from DINOv2's first six blocks",
@@ -143,9 +143,9 @@ def main() -> None:
         about = dict(start=start, change=change, labels=count, dtype=args.dtype)
         run_config(config, args.out / name, args.results / f'{name}.json', SCORES, **about)
 
-    settings = [(start, 'as it is') for start in STARTS]
-    settings += [('tiny', change) for change in CHANGES if change != 'as it is']
-    runs = [(*setting, count, seed) for seed in range(args.seeds) for count in args.counts for setting in settings]
+    settings = [(start, 'as it is', count) for count in args.counts for start in STARTS]
+    settings += [('tiny', change, count) for count in args.counts if count < PEOPLE for change in CHANGES[1:]]
+    runs = [(*setting, seed) for seed in range(args.seeds) for setting in settings]
     run_all('few-shot', train, runs, args.jobs)
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results)
 

@@ -11,17 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine import Config
 
 from tests.unit.predict.frames import write_video
 from tests.unit.predict.tiny_files import dot, write_dots
 from tests.unit.predict.tiny_models import single, write
 from vitpose.cli.main import main
-from vitpose.export.rendered_crops import crop_people
-from vitpose.export.writing import Target, write_file
-from vitpose.predict.models.torch_model import PoseModel
 
-MINI = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 PEAK = """
 import re, sys
 from vitpose.cli.main import main
@@ -98,19 +93,16 @@ def test_broken_inputs_do_not_change_the_others(tmp_path, monkeypatch, capsys, g
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_memory_of_a_4k_video_is_bounded(tmp_path):
-    """With drawing, in batches of 64; 3.1 GB once, and 0.81 to 0.98 GB when this was written."""
-    files = write(Config.fromfile(MINI), tmp_path)
-    model, mini = PoseModel(*files, 'cpu'), tmp_path / 'mini.onnx'
-    target, crops = Target('onnx', 'fp32'), crop_people(model.crop_rule, 1)
-    write_file(model, Path(files[1]), target, mini, crops, accept=lambda differences: None)
+    """With drawing, in batches of 64; 3.1 GB once, and 0.76 to 0.82 GB when this was written."""
     noise = cv2.resize(np.random.default_rng(0).integers(0, 255, (54, 96, 3), np.uint8), (3840, 2160))
     write_video(tmp_path / 'v.mp4', [np.roll(noise, 7 * i, 1) for i in range(30)])
-    words = ['predict', tmp_path / 'v.mp4', '--model', mini, '--out', tmp_path / 'out', '--batch-size', '64']
+    model = write_dots(tmp_path / 'dots.onnx')
+    words = ['predict', tmp_path / 'v.mp4', '--model', model, '--out', tmp_path / 'out', '--batch-size', '64']
     # VmHWM starts anew in a new program, unlike ru_maxrss
     command = [sys.executable, '-c', PEAK, *map(str, words)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     code, kilobytes = map(int, result.stderr.splitlines()[-1].split())
-    assert code == 0 and kilobytes < 1_100_000, result.stderr[-500:]
+    assert code == 0 and kilobytes < 1_000_000, result.stderr[-500:]
 
 
 def own_model(folder, count, **changes):

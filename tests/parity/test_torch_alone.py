@@ -82,7 +82,6 @@ def cases(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group('torch alone')
 @pytest.mark.parametrize('flip', [False, True], ids=['plain', 'flip'])
 @pytest.mark.parametrize('name', NAMES)
 def test_heatmaps_and_keypoints_are_equal_to_the_bit(cases, name, flip):

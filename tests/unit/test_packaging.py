@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import pytest
 
-pytestmark = [pytest.mark.install, pytest.mark.xdist_group('wheel')]
+pytestmark = pytest.mark.install
 PURE = set('.py .pyi .typed .json .html .jpg .md .onnx .safetensors .txt .yml'.split()) | {''}
 PACKED = {f'vitpose/predict/outputs/{name}' for name in ('page.html', 'predictions.schema.json')}
 

@@ -19,7 +19,7 @@ from vitpose.bench.rounds import measure
 
 TOLERANCE_PX = {'mmpose': 1e-3, 'transformers': 1.3, 'rtmlib': 1.0}  # of the input
 CPU = torch.device('cpu')
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('peers')]  # imports all peers and exports a model
+pytestmark = pytest.mark.slow  # imports all peers and exports a model
 
 
 @pytest.fixture(scope='module')

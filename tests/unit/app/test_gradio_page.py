@@ -20,7 +20,7 @@ from tests.unit.predict.frames import write_video
 from tests.unit.predict.tiny_files import dot, write_dots
 
 pytest.importorskip('gradio')
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('app')]
+pytestmark = pytest.mark.slow
 GREEN = """() => {
     const image = document.querySelector('#drawn img');
     if (!image?.complete || !image.naturalWidth) return null;
