@@ -19,7 +19,7 @@ help:
 	@echo 'make demo    predict a photograph, then train a small ViTPose on rendered people; the results are in demo/'
 	@echo 'make check   style, types and the fast tests'
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
-	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training, or more'
+	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training...'
 	@echo 'make gpu     the tests that need a CUDA GPU (TEST_GPU=1: the second one); all others run on the CPU'
 	@echo 'make wheels  of mmcv and xtcocotools, for a machine with a GPU and without a network, into wheels/'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'

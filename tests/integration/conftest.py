@@ -96,12 +96,9 @@ def write_two(two_datasets, tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture(scope='session')
 def environment(root) -> dict[str, str]:
-    """Environment variables of the commands: this checkout first on the path, unbuffered output.
-
-    MMDetection imports transformers, which is here for the parity tests: without torch, in 5 s of processor time less.
-    """
+    """Environment variables of the commands: this checkout first on the path, unbuffered output."""
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
-    variables = {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
+    variables = {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
     start_server(variables)
     return variables
 

@@ -1,6 +1,5 @@
 """Exported files give torch's heatmaps and keypoints: every layout, both decoders, both codecs, datasets, flip test."""
 
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 
-from tests.unit.bench.fitted_model import people, write_fitted
+from tests.unit.bench.fitted_model import export_once, people, write_fitted
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
@@ -140,13 +139,7 @@ def test_a_file_of_a_calibrated_model_gives_its_probabilities(kind, tmp_path):
 def test_onnx_weights_in_fewer_bits(tmp_path, monkeypatch):
     """The file shrinks, and the heatmaps differ as little as rounding to 11 or 8 bits can explain, but do differ."""
     model = PoseModel(*write_fitted(tmp_path), 'cpu')
-    exports, export = [], onnx_file.as_onnx
-
-    def export_once(*arguments):  # the graph is the same in all precisions
-        exports[:] = exports or [export(*arguments)]
-        return deepcopy(exports[0])
-
-    monkeypatch.setattr(onnx_file, 'as_onnx', export_once)
+    export_once(monkeypatch)
     crops, sizes = crop_people(model.crop_rule, 17), {}
     weights = sum(value.numel() for value in model.model.parameters())
     for precision, bytes_per_weight, largest in (('fp32', 4, 1e-5), ('fp16', 2, 0.002), ('int8', 1, 0.1)):

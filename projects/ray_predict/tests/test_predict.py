@@ -1,4 +1,4 @@
-"""projects/ray_predict at toy size: a killed worker loses and repeats nothing; rows are those of `vitpose predict`."""
+"""projects/ray_predict at toy size: rows are those of `vitpose predict`; a killed worker loses and repeats nothing."""
 
 import json
 import os
@@ -38,7 +38,27 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monkeypatch):
+@pytest.fixture(scope='module')
+def lines(folder):
+    """The lines of `vitpose predict`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        arguments = ['--boxes', 'boxes.jsonl', '--model', 'dots.onnx', '--no-draw', '--out', 'same']
+        assert main(['predict', 'images', *arguments]) == 1  # one is broken
+    lines = list(map(json.loads, (folder / 'same/predictions.jsonl').read_text().splitlines()[1:]))
+    assert {line.pop('track_ids') for line in lines} == {None} and len(lines) == IMAGES
+    return lines
+
+
+def test_rows_are_the_lines_of_vitpose_predict(root, folder, lines, monkeypatch):
+    monkeypatch.chdir(folder)
+    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+    worker, listed = script['Worker']('dots.onnx', str(folder)), script['list_images'](['images.parquet'])
+    assert [row for start in range(0, IMAGES, 64) for row in worker(listed.slice(start, 64)).to_pylist()] == lines
+
+
+@pytest.mark.long
+def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, lines):
     out = folder / 'out'
     command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images.parquet']
     command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
@@ -59,13 +79,7 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
     assert killed is not None and killed < len(shards) == IMAGES // ROWS
     rows = {row['file']: row for shard in shards for row in pq.read_table(shard).to_pylist()}
     assert len(rows) == sum(pq.read_metadata(shard).num_rows for shard in shards) == IMAGES
-    monkeypatch.chdir(folder)
-    arguments = ['--boxes', 'boxes.jsonl', '--model', 'dots.onnx', '--no-draw', '--out', 'same']
-    assert main(['predict', 'images', *arguments]) == 1  # one is broken
-    for line in map(json.loads, (folder / 'same/predictions.jsonl').read_text().splitlines()[1:]):
-        assert line.pop('track_ids') is None
-        assert rows.pop(line['file']) == line
-    assert not rows
+    assert rows == {line['file']: line for line in lines}
 
 
 def test_workers_in_another_folder_find_relative_names(root, folder, monkeypatch):

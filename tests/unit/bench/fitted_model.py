@@ -3,6 +3,8 @@
 Random heatmaps would not do: their maxima are flat or nearly equal, and the least change of a crop moves them far.
 """
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 from tests.unit.predict.tiny_models import HEATMAP, single, write
 from vitpose.bench.crowd_scenes import render_people
 from vitpose.predict.models.torch_model import PoseModel
+from vitpose_mm.export import onnx_file
 
 IMAGES, PEOPLE = 2, 3
 FITTED_IMAGES = 4  # fewer fit their crops so closely that a crop of another tool changes the scores
@@ -36,6 +39,18 @@ def write_fitted(folder):
     head.final_layer.bias.copy_(solved[:, -1])
     torch.save(dict(state_dict=model.model.state_dict(), meta={}), files[1])
     return files
+
+
+def export_once(monkeypatch):
+    """In a test of one model, which takes seconds to export: each kind of graph is converted to ONNX once."""
+    export, exported = onnx_file.as_onnx, {}
+
+    def as_onnx(graph, example):
+        if type(graph) not in exported:
+            exported[type(graph)] = export(graph, example)
+        return deepcopy(exported[type(graph)])
+
+    monkeypatch.setattr(onnx_file, 'as_onnx', as_onnx)
 
 
 def people():

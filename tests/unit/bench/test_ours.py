@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.unit.bench.fitted_model import image_px_per_input_px, people, write_fitted
+from tests.unit.bench.fitted_model import export_once, image_px_per_input_px, people, write_fitted
 from vitpose.bench.bench_setup import make_setup
 from vitpose.bench.contestant import LeftOut
 from vitpose.bench.contestants import CONTESTANTS, make_contestants
@@ -14,7 +14,8 @@ CPU = torch.device('cpu')
 
 
 @pytest.mark.slow
-def test_keypoints_are_the_references(tmp_path):
+def test_keypoints_are_the_references(tmp_path, monkeypatch):
+    export_once(monkeypatch)
     setup = make_setup(*write_fitted(tmp_path), tmp_path, 'cpu', batch_size=4)  # cut across images of 3 people
     made, left_out = make_contestants(setup, list(TOLERANCE_PX))  # calibrating int8 takes long
     results = measure(made, *people(), 1, CPU)
