@@ -95,13 +95,11 @@ def _read_coco(
     for number, row in enumerate(rows):
         where = f'{path}: {noun}[{number}]'
         with _collect(bad):
-            good.append(
-                (row, where, _get(row, 'image_id', object, where), _get(row, 'category_id', int, where, default))
-            )
+            key, kind = _get(row, 'image_id', object, where), _get(row, 'category_id', int, where, default)
+            good.append((row, where, key, kind))
     image_ids = match_ids(names, {key for _, _, key, _ in good})
-    wanted, notes = _choose_categories(
-        path, kind_names, Counter(k for row, _, _, k in good if not is_crowd(row)), category
-    )
+    counts = Counter(kind for row, _, _, kind in good if not is_crowd(row))
+    wanted, notes = _choose_categories(path, kind_names, counts, category)
     people: dict[str, list] = {name: [] for name in listed}  # x1 y1 x2 y2, score and category of an image's people
     without_box = []
     for row, where, key, kind in good:

@@ -125,7 +125,9 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     else:
         raise MissingFileError(f'{text}: no such file, folder or camera')
     sources = []
-    files = [file for file in files if (file.is_file() or _is_broken_link(file)) and not _inside(file, leave_out)]
+    files = [file for file in files if not _inside(file, leave_out)]
+    # read_image says what is wrong with a broken link
+    files = [file for file in files if file.is_file() or (file.is_symlink() and not file.exists())]
     for file in sorted(files, key=natural_key):
         suffix = file.suffix.lower()
         if kind := _kind(file, suffix):
@@ -146,10 +148,6 @@ def _kind(path: Path, suffix: str) -> str | None:
     with suppress(Exception), open_image(path) as image:
         return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
     return 'video' if suffix not in HEIC and is_video(path) else None
-
-
-def _is_broken_link(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()  # read_image says so
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
