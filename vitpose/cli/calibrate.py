@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     if result.warning:
         print(f'warning: {result.warning}')
     diagram = out.with_suffix('.reliability.svg')
-    write_text(diagram, result.diagram())
+    write_text(diagram, result.diagram)
     before, after = result.errors
     print(f'{result.people:,} people; expected calibration error on every fifth image: {before:.3f}, now {after:.3f}')
     print(f'{out}: with calibrated scores\n{diagram}')

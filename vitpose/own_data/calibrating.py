@@ -17,7 +17,6 @@ from .reading.config_datasets import read_config_datasets
 
 MAX_PEOPLE = 2000  # chosen at random
 WIDTH, PAD = 320, 40  # of the diagram
-Bins = list[tuple[float, float, int]]
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,7 @@ class Calibration:
     people: int
     warning: str  # '' if the people were held out
     errors: tuple[float, float]  # expected calibration error of the peaks and of the probabilities
-    bins: tuple[Bins, Bins]  # of both, see `calibration_error`
-
-    def diagram(self) -> str:
-        """Draw the reliability diagram as SVG."""
-        return draw_reliability(dict(zip(('peak', 'probability'), self.bins, strict=True)))
+    diagram: str  # the reliability of both, as SVG
 
 
 def calibrate(
@@ -46,17 +41,10 @@ def calibrate(
 ) -> Calibration:
     """Fit probabilities to the validation set of a config, and write the checkpoint with them to `out`.
 
-    Args:
-        config: an `mmengine.Config`.
-        checkpoint: of its model, with our names of weights.
-        out: file to write; it may be `checkpoint`.
-        fast: fit a monotone map of the heatmaps' maxima alone.
-        dataset: of a model with several heads.
-        device: 'auto', 'cpu', 'cuda', ...
-        seed: of jitter, background and training.
-
-    Raises:
-        ValueError: too few people, another number of keypoints, or the checkpoint does not fit.
+    `config` is an `mmengine.Config`, `checkpoint` one of its model, with our names of weights; `out` may be the same
+    file. `fast` fits a monotone map of the heatmaps' maxima alone. `dataset` is that of a model with several heads,
+    `seed` that of jitter, background and training. ValueError if there are too few people, another number of
+    keypoints, or the checkpoint does not fit.
     """
     from ..predict.calibration import fitting, judging
     from ..predict.calibration.labeled_boxes import vary_boxes
@@ -97,12 +85,13 @@ def calibrate(
     else:
         module = fitting.fit_confidence(judged, is_held_out, seed)
     is_true = np.array([box.kind == 'true' for box in boxes])
-    bins = fitting.compare(module, judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist()))
+    tested = judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist())
+    (before, peak_bins), (after, bins) = fitting.compare(module, tested)
     judging.store_calibration(checkpoint, module, name, out)
     if seen := sum(photo.path.resolve() in known for photo in photos):
         way_out = 'calibrate on held-out people (--data, --images)'
         warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high; {way_out}'
-    return Calibration(count, warning, (bins[0][0], bins[1][0]), (bins[0][1], bins[1][1]))
+    return Calibration(count, warning, (before, after), draw_reliability(dict(peak=peak_bins, probability=bins)))
 
 
 def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
@@ -141,7 +130,7 @@ def calibrate_trained(
         result = calibrate(settings, checkpoint, checkpoint, fast=True, dataset=dataset)
     except InputError as problem:
         return f'{name}scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
-    diagram = f'<h2>Calibration of the scores</h2>{result.diagram()}</body>'
+    diagram = f'<h2>Calibration of the scores</h2>{result.diagram}</body>'
     write_text(report, report.read_text(encoding='utf-8').replace('</body>', diagram))
     before, after = result.errors
     return f'{name}scores are calibrated probabilities: expected calibration error {before:.3f}, now {after:.3f}'
@@ -157,7 +146,7 @@ def replace_data(config: Any, dataset: str | None, annotations: Path, images: Pa
             member.update(ann_file=str(annotations.resolve()), **place)
 
 
-def draw_reliability(curves: dict[str, Bins]) -> str:
+def draw_reliability(curves: dict[str, list[tuple[float, float, int]]]) -> str:
     """Draw the share of right keypoints over their scores as SVG; each curve has rows of mean, share and count."""
     size = WIDTH - 2 * PAD
 

@@ -15,21 +15,13 @@ MAX_TRIES = 100
 
 @dataclass(frozen=True)
 class LabeledBox:
-    """A box, and the person who is labeled in it.
+    """A box, and the person who is labeled in it."""
 
-    Attributes:
-        image: path.
-        kind: 'true', 'jittered' or 'background'.
-        box: x1 y1 x2 y2 in image pixels.
-        keypoints: (K, 3) x, y and visibility in image pixels; no person: all 0.
-        scale: square root of the person's area in pixels, which is 0.53 of the true box's; no person: 0.
-    """
-
-    image: str
-    kind: str
-    box: tuple[float, ...]
-    keypoints: np.ndarray
-    scale: float
+    image: str  # path
+    kind: str  # 'true', 'jittered' or 'background'
+    box: tuple[float, ...]  # x1 y1 x2 y2 in image pixels
+    keypoints: np.ndarray  # (K, 3) x, y and visibility in image pixels; no person: all 0
+    scale: float  # square root of the person's area in pixels, which is 0.53 of the true box's; no person: 0
 
 
 def vary_boxes(
@@ -42,13 +34,8 @@ def vary_boxes(
 ) -> Iterator[LabeledBox]:
     """Yield the people of an image of a size (w, h), each with a true and a jittered box, and background.
 
-    Args:
-        image: its path.
-        size: its width and height.
-        boxes: (N, 4) of its people, x1 y1 x2 y2.
-        keypoints: (N, K, 3) of its people.
-        rng: of jitter and background.
-        backgrounds: number of boxes without people, if there is room.
+    `boxes` (N, 4) x1 y1 x2 y2 and `keypoints` (N, K, 3) are those of its people, `rng` is for jitter and background;
+    `backgrounds` is the number of boxes without people, if there is room.
     """
     for box, labels in zip(boxes, keypoints, strict=True):
         sides = box[2:] - box[:2]
