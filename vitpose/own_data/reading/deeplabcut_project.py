@@ -16,9 +16,10 @@ from vitpose_base.file_names import FileFinder, path_parts
 from ...errors import InputError, one_line
 from ...predict.inputs.coco_json import short_text
 from ..annotations import Annotations, Instance, Labels, Photo
-from .deeplabcut_h5 import LEVELS, read_h5
 
 CSV = '[cC][sS][vV]'
+LEVELS = ('scorer', 'individuals', 'bodyparts', 'coords')
+KEY = 'df_with_missing'  # of the .h5 tables
 CONFIG = 'config.yaml'
 COORDS = ('x', 'y', 'visible', 'likelihood')
 MIN_LIKELIHOOD = 0.6  # of predictions that are read as labels: DeepLabCut's pcutoff
@@ -114,7 +115,7 @@ def _read_table(file: Path) -> Table:
     frames: list[tuple[str, Any]]
     texts = [text for text in (file.with_suffix('.csv'), file.with_suffix('.CSV')) if text.is_file()]
     if not texts:
-        head, frames = read_h5(file)
+        head, frames = _read_h5(file)
     else:
         try:
             text = re.sub(r'(?i)\Asep=.\n', '', texts[0].read_text(encoding='utf-8-sig'))  # spreadsheets put it first
@@ -180,3 +181,42 @@ def _read_skeleton(file: Path, config: dict, names: list[str], notes: list[str])
     if len(links) < len(pairs):
         notes.append(f'{file}: {len(pairs) - len(links)} links of the skeleton name body parts that are not labeled')
     return links
+
+
+def _read_h5(file: Path) -> tuple[dict[str, list[str]], list[tuple[str, np.ndarray]]]:
+    """Return the header rows by name, and each frame's name and values: pandas' arrays, without PyTables or pickle.
+
+    ValueError if h5py is not installed, the file is not such a table, or has pickled objects, which can run code.
+    """
+    try:
+        import h5py
+    except ImportError:
+        remedy = "pip install 'vitpose_mm[labels]', or put the .csv that DeepLabCut writes beside it"
+        raise InputError(f'{file}: a .h5 table needs h5py: {remedy}') from None
+    try:
+        with h5py.File(file) as opened:
+            members = {name: array for name, array in opened[KEY].items() if isinstance(array, h5py.Dataset)}
+            if 'table' in members:
+                raise TypeError("stored in pandas' format 'table', whose column names are pickled: use the .csv")
+            for array in members.values():
+                if array.dtype.kind == 'O':
+                    raise TypeError(f'{array.name} holds pickled objects, which can run code: use the .csv beside it')
+            arrays = {name: array[()] for name, array in members.items()}
+        blocks = sorted(name.removesuffix('_values') for name in arrays if name.endswith('_values'))
+        levels = zip(*(_read_axis(arrays, f'{block}_items') for block in blocks), strict=True)
+        heads = [[name for names in level for name in names] for level in levels]
+        values = np.concatenate([arrays[f'{block}_values'] for block in blocks], 1).astype(float)
+        frames = ['/'.join(parts) for parts in zip(*_read_axis(arrays, 'axis1'), strict=True)]
+        titles = [name for name in LEVELS if len(heads) == len(LEVELS) or name != 'individuals']
+        return dict(zip(titles, heads, strict=True)), list(zip(frames, values, strict=True))
+    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
+        raise InputError(f'{file}: not a DeepLabCut table: {one_line(problem)}') from problem
+
+
+def _read_axis(arrays: dict[str, np.ndarray], name: str) -> list[list[str]]:
+    """Return the labels of an axis, a list per level."""
+    if name in arrays:
+        return [np.char.decode(arrays[name], 'utf-8').tolist()]
+    count = sum(key.startswith(f'{name}_level') for key in arrays)
+    texts = [np.char.decode(arrays[f'{name}_level{i}'], 'utf-8') for i in range(count)]
+    return [text[arrays[f'{name}_label{i}']].tolist() for i, text in enumerate(texts)]

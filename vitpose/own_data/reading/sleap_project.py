@@ -57,9 +57,8 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
         size, is_list = _read_size(video), isinstance(video.filename, list)
         for index, file in files.items():
             # the name of a listed image may tell the video
-            photo = (
-                Photo(file, str(file)) if is_list else Photo(file, f'{number}/{index}', video=str(number), size=size)
-            )
+            name, its_video = (str(file), None) if is_list else (f'{number}/{index}', str(number))
+            photo = Photo(file, name, video=its_video, size=size)
             for instance in labeled[index]:
                 points = instance.numpy()
                 known = np.isfinite(points).all(1)
