@@ -9,8 +9,7 @@ from mmengine.config import Config, ConfigDict
 from tests.unit.own_data import makers
 from vitpose.errors import VitPoseError
 from vitpose.own_data.deriving.left_right import find_sides
-from vitpose.own_data.deriving.network import Network
-from vitpose.own_data.deriving.training_recipe import choose_recipe
+from vitpose.own_data.deriving.network import Network, choose_recipe
 from vitpose.own_data.writing import config_writer
 from vitpose.runs.training_config import count_samples, epoch_options, next_commands, read_training_config
 

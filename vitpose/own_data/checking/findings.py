@@ -46,11 +46,9 @@ def find_data_problems(
     first: dict[str, tuple[str, str]] = {}  # split and name of the first image with these bytes
     for split, photo in ((split, photo) for split, photos in splits.items() for photo in photos):
         file = files[photo.path]
-        if file.error == MISSING:
-            places['images are missing', True].append(str(photo.path))
-            continue
         if file.size is None:
-            places['images are broken', True].append(file.error)
+            state, place = ('missing', str(photo.path)) if file.error == MISSING else ('broken', file.error)
+            places[f'images are {state}', True].append(place)
             continue
         other_split, other_name = first.setdefault(file.digest, (split, photo.name))
         if other_split != split:

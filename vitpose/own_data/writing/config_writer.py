@@ -12,8 +12,7 @@ from ...shipped import shipped
 from ..annotations import Annotations, Photo
 from ..deriving.known_keypoints import KnownSet
 from ..deriving.left_right import Sides, is_left
-from ..deriving.network import Network
-from ..deriving.training_recipe import Recipe, choose_recipe
+from ..deriving.network import Network, Recipe, choose_recipe
 from .detector_config import detector_text
 
 RUNTIME = 'runtime/default.py'

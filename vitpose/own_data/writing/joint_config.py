@@ -5,16 +5,16 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
-from ..deriving.training_recipe import choose_recipe
+from ..deriving.network import choose_recipe
 from .config_writer import BASES, RUNTIME, DatasetPlan, first_steps, schedule_text, write_bases
 
 JOINT_RUNTIME = 'runtime/multi_dataset.py'
 
 
-def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int]) -> tuple[str, str]:
-    """Return the text of a config whose datasets are the folders beside it, and what was derived for it.
+def write_joint_config(out: Path, plans: Sequence[DatasetPlan], input_size: tuple[int, int]) -> str:
+    """Write config.py beside the folders of its datasets, with copies of the shipped base configs.
 
-    The plans have the same network; `input_size` is (w, h) in pixels.
+    The plans have the same network; `input_size` is (w, h) in pixels. Returns what was derived, in one line.
     """
     first = next((plan for plan in plans if plan.known), plans[0])  # a checkpoint's decoder is this one's
     network, train = plans[0].network, sum(plan.counts['train'] for plan in plans)
@@ -23,29 +23,24 @@ def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int])
     shares = [share for plan in plans for share in plan.box_share or (0.0, 1.0)]
     has_flip, frozen = all(plan.sides.flip for plan in plans), f', freeze={recipe.frozen}' if recipe.frozen else ''
     start = f'load_from = {str(network.load_from)!r}\n' if network.load_from else ''
-    objects_line = (
-        f'objects = {"two_pass" if all(plan.alone for plan in plans) else None!r}  # how prediction finds them'
-    )
+    objects = 'two_pass' if all(plan.alone for plan in plans) else None
     heads, training, testing, metrics = '', '', '', ''
     for plan in plans:
         name, (opening, loading, augmentation) = plan.name, first_steps(plan)
         heads += f'    {name!r}: dict(head, out_channels={len(plan.annotations.labels.names)}),\n'
         training += f'    {name!r}: [{opening}, {augmentation}],\n'
         testing += f'    {name!r}: [{loading}, crop],\n'
-        kind = (
-            "type='CocoMetric', ann_file=data_root + '{0}/val.json'" if plan.known else "type='PCKAccuracy', thr=0.05"
-        )
-        metrics += f'        dict({kind.format(name)}, prefix={name!r}),\n'
+        coco = f"type='CocoMetric', ann_file=data_root + '{name}/val.json'"
+        metric = coco if plan.known else "type='PCKAccuracy', thr=0.05"
+        metrics += f'        dict({metric}, prefix={name!r}),\n'
     best = f'{first.name}/{"AP" if first.known else "PCK"}'
     names = ', '.join(plan.name for plan in plans)
-    note = f'{recipe.epochs} epochs with batch size {recipe.batch}, best checkpoint by {best}'
-    return (
-        f'''"""{names}: a decoder for each, {train:,} instances for training. Written by `vitpose dataset`."""
+    text = f'''"""{names}: a decoder for each, {train:,} instances for training. Written by `vitpose dataset`."""
 
 _base_ = {bases}
 data_root = '{{{{ fileDirname }}}}/'
 work_dir = data_root + 'run'
-{objects_line}
+objects = {objects!r}  # how prediction finds them
 box_share = {min(shares), max(shares)}  # what part of an image the boxes take
 input_size, heatmap_size = {input_size}, {tuple(side // 4 for side in input_size)}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
@@ -88,17 +83,7 @@ val_evaluator = dict(
 {metrics}    ],
 )
 test_dataloader, test_evaluator = val_dataloader, val_evaluator
-{schedule_text(recipe, network, train, best)}''',
-        f'one network for {names}: {note}',
-    )
-
-
-def write_joint_config(out: Path, plans: Sequence[DatasetPlan], input_size: tuple[int, int]) -> str:
-    """Write config.py beside the folders of its datasets, with copies of the shipped base configs.
-
-    Returns what was derived, in one line. The arguments are those of `joint_config_text`.
-    """
-    text, note = joint_config_text(plans, input_size)
+{schedule_text(recipe, network, train, best)}'''
     write_text(out / 'config.py', text)
-    write_bases(out, plans[0].network, JOINT_RUNTIME)
-    return note
+    write_bases(out, network, JOINT_RUNTIME)
+    return f'one network for {names}: {recipe.epochs} epochs with batch size {recipe.batch}, best checkpoint by {best}'

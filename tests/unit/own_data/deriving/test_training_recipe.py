@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vitpose.own_data.deriving.network import Network
-from vitpose.own_data.deriving.training_recipe import choose_recipe
+from vitpose.own_data.deriving.network import Network, choose_recipe
 
 POSE, VIT = Network('vitpose.py', 6, load_from=Path('model.pth')), Network('vitpose.py', 6)
 SCRATCH = Network('vitpose.py', 6, scratch=True)
