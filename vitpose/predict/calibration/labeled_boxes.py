@@ -25,17 +25,12 @@ class LabeledBox:
 
 
 def vary_boxes(
-    image: str,
-    size: Sequence[int],
-    boxes: np.ndarray,
-    keypoints: np.ndarray,
-    rng: np.random.Generator,
-    backgrounds: int,
+    image: str, size: Sequence[int], boxes: np.ndarray, keypoints: np.ndarray, rng: np.random.Generator, empty: int
 ) -> Iterator[LabeledBox]:
     """Yield the people of an image of a size (w, h), each with a true and a jittered box, and background.
 
     `boxes` (N, 4) x1 y1 x2 y2 and `keypoints` (N, K, 3) are those of its people, `rng` is for jitter and background;
-    `backgrounds` is the number of boxes without people, if there is room.
+    `empty` is the number of boxes without people, if there is room.
     """
     for box, labels in zip(boxes, keypoints, strict=True):
         sides = box[2:] - box[:2]
@@ -44,7 +39,7 @@ def vary_boxes(
         scale = float(np.sqrt(PERSON_AREA_SHARE * sides.prod()))
         for kind, corners in (('true', box), ('jittered', (*(center - half), *(center + half)))):
             yield LabeledBox(image, kind, tuple(map(float, corners)), labels, scale)
-    for _ in range(backgrounds):
+    for _ in range(empty):
         if (background := _find_background(rng, np.array(size, float), boxes, keypoints)) is not None:
             yield LabeledBox(image, 'background', background, np.zeros(keypoints.shape[1:]), 0.0)
 

@@ -157,10 +157,9 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         is_score = np.asarray(((outputs[0] >= 0) & (outputs[0] <= 1)).all(0))
         number = len(is_score) if is_score.all() else int(is_score.argmin())
         return outputs[0][:, :number], outputs[0][:, number:]
-    largest_first = sorted(outputs, key=len, reverse=True)
-    are_scores = [output.min() >= 0 and output.max() <= 1 for output in largest_first]
-    scores = [output for output, is_score in zip(largest_first, are_scores, strict=True) if is_score]
-    distances = [output for output, is_score in zip(largest_first, are_scores, strict=True) if not is_score]
+    scores, distances = list[np.ndarray](), list[np.ndarray]()
+    for output in sorted(outputs, key=len, reverse=True):
+        (scores if output.min() >= 0 and output.max() <= 1 else distances).append(output)
     if len({part.shape[1] for part in scores}) != 1 or len({part.shape[1] for part in distances}) != 1:
         return np.empty((0, 0)), np.empty((0, 0))
     return np.concatenate(scores), np.concatenate(distances)

@@ -41,9 +41,7 @@ class GivenBoxes:
     of its boxes (N,); without ids in the file `image_ids` is None. `file_notes` say what is left out of the file.
     """
 
-    def __init__(
-        self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scale: bool = False
-    ) -> None:
+    def __init__(self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scale: bool = False):
         scaled: list[str] = []
         matches = match_names(path, listed, sources, scaled)
         self._path, self.file_notes = path, list[str]()
