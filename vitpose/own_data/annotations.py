@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 SPLITS = ('train', 'val', 'test')
+Box = tuple[float, float, float, float]  # x y width height in image pixels
 
 
 @dataclass
@@ -14,7 +15,7 @@ class Instance:
 
     keypoints: np.ndarray  # (K, 3) float64: x and y in image pixels, and 0 (not labeled), 1 (hidden) or 2 (visible)
     where: str  # its place in the annotations, for messages
-    box: tuple[float, float, float, float] | None = None  # x y width height in image pixels, if the format has boxes
+    box: Box | None = None  # if the format has boxes
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The hook of `vitpose train`: an estimate before the training, and report.html at each validation."""
 
 import time
+import timeit
 from collections.abc import Sequence
 from copy import copy
 from importlib.util import find_spec
@@ -130,11 +131,7 @@ def estimate_step(model: Any, batch: int, device: str, dtype: str) -> float:
         for size in sizes:
             step = make_step(model, 'train', size, device, dtype)
             step()
-            times = []
-            for _ in range(ESTIMATED_STEPS):
-                start = time.perf_counter()
-                step()
-                times.append(time.perf_counter() - start)
+            times = timeit.repeat(step, timer=time.perf_counter, repeat=ESTIMATED_STEPS, number=1)
             seconds.append(min(times))  # other work makes steps slower, and extrapolation multiplies it
     if len(sizes) == 1:
         return seconds[0]

@@ -18,7 +18,7 @@ from vitpose_base.files import write_text
 from ..predict.drawing import DrawStyle, draw_poses
 from ..predict.evaluation import KEYPOINT_HEADINGS, keypoint_errors
 from ..predict.inputs.images import read_image
-from ..predict.poses import Poses
+from ..predict.poses import Poses, keypoint_names
 from ..runs.training_config import next_commands
 from ..runs.training_log import best_checkpoint, read_curve
 
@@ -72,13 +72,9 @@ def write_report(
     # the image with the largest mean error by the side of its box is first
     ranked = sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
     start = max((len(ranked) - SHOWN_IMAGES) // 2, 0)
-    groups = {
-        'Worst held-out images': ranked[:SHOWN_IMAGES],
-        'Median held-out images': ranked[start : start + SHOWN_IMAGES],
-    }
+    groups = {f'{kind} held-out images': ranked[i : i + SHOWN_IMAGES] for kind, i in (('Worst', 0), ('Median', start))}
     sets = {f'{len(held_out):,} held-out instances': held_out, f'{len(trained):,} of the training instances': trained}
-    names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-    tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]
+    tables = [f'<h3>{title}</h3>{_table(keypoint_names(meta), rows)}' for title, rows in sets.items() if rows]
     pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
     commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score), dataset))
     notes = [f'<li>{escape(note)}</li>' for note in read_notes(config, dataset)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...predict.inputs.coco_json import box_around
-from ..annotations import Instance, Photo
+from ..annotations import Box, Instance, Photo
 
 Sizes = Mapping[Path, tuple[int, int]]  # (w, h) in pixels, by image
 INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
@@ -30,7 +30,7 @@ def drop_tight_boxes(instances: Iterable[Instance]) -> int:
     return count
 
 
-def find_box(instance: Instance) -> tuple[float, float, float, float]:
+def find_box(instance: Instance) -> Box:
     """Return the box x y width height in image pixels: the annotated one, or one around the labeled keypoints."""
     return box_around(instance.keypoints) if instance.box is None else instance.box
 
@@ -42,9 +42,7 @@ def find_box_share(photos: Iterable[Photo], sizes: Sizes) -> tuple[float, float]
     return round(low, 5), round(high, 5)
 
 
-def choose_input_size(
-    boxes: Sequence[tuple[float, float, float, float]], is_small: bool = False
-) -> tuple[tuple[int, int], str]:
+def choose_input_size(boxes: Sequence[Box], is_small: bool = False) -> tuple[tuple[int, int], str]:
     """Choose the input size (w, h) in pixels by the median aspect ratio of the boxes; also return the reason.
 
     A small one has three quarters of each side, in whole patches of 16 pixels.

@@ -69,7 +69,6 @@ def find_known_set(names: Sequence[str]) -> KnownSet | None:
 
 @cache
 def _read_metainfo(title: str) -> dict:
-    """Return MMPose's metainfo of a set."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     return parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{title}.py'))

@@ -32,8 +32,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     suffix = path.suffix.lower()
     yaml_file = next((path / name for name in ('data.yaml', 'dataset.yaml') if (path / name).is_file()), None)
     if not yaml_file and path.is_dir():
-        texts = {file: file.read_bytes() for file in sorted(path.glob('*.y*ml')) if file.is_file()}
-        described = [file for file, text in texts.items() if b'kpt_shape' in text]
+        described = sorted(file for file in path.glob('*.y*ml') if file.is_file() and b'kpt_shape' in file.read_bytes())
         if len(described) > 1:
             raise InputError(f'{path}: {", ".join(file.name for file in described)} have kpt_shape: name one file')
         yaml_file = next(iter(described), None)
