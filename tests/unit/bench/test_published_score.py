@@ -56,7 +56,7 @@ def write_data(folder, files):
 
 
 @pytest.mark.slow
-def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, capsys):
+def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, capsys, run_forked):
     cfg = with_root(single())
     cfg.model.test_cfg.flip_test = False  # the test has it nevertheless
     files = write(cfg, tmp_path / 'model')
@@ -65,6 +65,7 @@ def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, 
     monkeypatch.setattr('vitpose.models.catalogue.read_catalogue', lambda: [published])
     monkeypatch.setattr(names, 'read_catalogue', lambda: [published])
     monkeypatch.setattr('vitpose.models.download.download', lambda model: (Path(files[1]), ''))
+    monkeypatch.setattr(published_score, 'run_logged', run_forked)
     code = main(['models', 'verify', 'little', '--data', str(tmp_path / 'coco')])
     out, err = capsys.readouterr()
     assert code == 0, err
