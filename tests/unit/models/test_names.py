@@ -211,15 +211,7 @@ def test_what_is_a_name_and_what_a_path(tmp_path, monkeypatch):
     Path('folder').mkdir()
     Path('folder/config.json').touch()  # of transformers
     Path('weights').mkdir()
-    for name in (
-        'tiny',
-        'base',
-        'plus-base:ap10k',
-        'mmpose/vitpose-base_coco',
-        'owner/model-1.5',
-        'folder',
-        './folder',
-    ):
+    for name in 'tiny base plus-base:ap10k mmpose/vitpose-base_coco owner/model-1.5 folder ./folder'.split():
         assert is_name(name), name
     for path in ('a.onnx', 'b/a.xml', './tiny', './weights', 'a/b/c', 'file', 'c.py', 'b/FILE.PTH'):
         assert not is_name(path), path
