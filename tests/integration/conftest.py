@@ -2,7 +2,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from mmengine import Config
 
 from tests.coco_files import noise_image, random_person, write_coco
 from tests.integration.checkpoints import load
-from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server, wait_for
+from tests.integration.commands import kill, read, wait_for
 
 CONFIGS = Path(__file__).parent / 'configs'
 NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
@@ -94,42 +94,10 @@ def write_two(two_datasets, tmp_path) -> Callable[..., Path]:
     return write_config
 
 
-@pytest.fixture(scope='session')
-def environment(root) -> dict[str, str]:
-    """Environment variables of the commands: this checkout first on the path, unbuffered output."""
-    path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
-    variables = {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
-    start_server(variables)
-    return variables
-
-
 @pytest.fixture
 def write_module(environment, tmp_path, monkeypatch) -> Callable[[str, str], None]:
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
     return lambda name, text: (tmp_path / f'{name}.py').write_text(text)
-
-
-@pytest.fixture
-def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
-    """A function that starts a command in the test's temporary folder, and kills it after the test.
-
-    `'train', CONFIG, ...` and `'test', CONFIG, '--checkpoint', FILE, ...` stand for `mim train mmpose` and
-    `mim test mmpose`, whose scripts run in a forked process. With `gloo=2`, two processes train together.
-    """
-    commands: list[Started | Forked] = []
-
-    def start_command(*command, gloo: int = 0) -> Started | Forked:
-        if gloo:
-            commands.append(Forked((GLOO_TRAIN, *command[1:], '--launcher', 'pytorch'), tmp_path, environment, gloo))
-        elif command[0] in ('train', 'test'):
-            commands.append(Forked(mmpose_script(*command), tmp_path, environment))
-        else:
-            commands.append(Started(command, tmp_path, environment))
-        return commands[-1]
-
-    yield start_command
-    for command in commands:
-        kill(command)
 
 
 @pytest.fixture

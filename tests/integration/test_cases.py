@@ -47,16 +47,7 @@ def test_case(name, root, tmp_path, capsys, monkeypatch):
     code, text, flip = CASES[name]
     files = [folder / file for file in ('toys.json', 'short.json', 'CollectedData.csv') if (folder / file).exists()]
     options = ['--images', folder / 'images'] if files and files[0].suffix == '.json' else []
-    words = [
-        'dataset',
-        *files[:1],
-        *([] if files else [folder]),
-        *options,
-        '--from',
-        'scratch',
-        '--out',
-        tmp_path / 'out',
-    ]
+    words = ['dataset', *(files[:1] or [folder]), *options, '--from', 'scratch', '--out', tmp_path / 'out']
     assert main(list(map(str, words))) == code
     said = ''.join(capsys.readouterr())
     assert text in said, said

@@ -21,17 +21,13 @@ OTHERS = 'report.md demo.json metrics.json data run train.log test.log predict.l
 
 
 @pytest.mark.slow
-def test_demo_writes_all_results(tmp_path, monkeypatch, start):
-    def fork(command, log, on_line=lambda line: None):
-        assert command[:3] == [sys.executable, '-m', 'mim'] and command[4] == 'mmpose'
-        process = start(command[3], *command[5:])
-        with log.open('w') as file:
-            for line in process.output:
-                file.write(line)
-                on_line(line)
-        assert process.wait() == 0, log.read_text()
+def test_demo_writes_all_results(tmp_path, monkeypatch, run_forked):
+    def predict(command, log):
+        log.touch()
+        assert command[:3] == [sys.executable, '-m', 'vitpose'] and main([*map(str, command[3:])]) == 0
 
-    monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', fork)
+    monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', run_forked)
+    monkeypatch.setattr(crossing_video, 'run_logged', predict)
     monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0

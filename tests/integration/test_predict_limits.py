@@ -81,6 +81,7 @@ def test_broken_inputs_do_not_change_the_others(tmp_path, monkeypatch, capsys, g
         ]
     out = capsys.readouterr().out
     assert f'{len(broken)} inputs broken' in out and all(f'\n  {name}: ' in out for name in names)
+    assert out.count(f'{good} frames, {good} people\n') == 2
     assert {line['file'] for line in lines['all'] if line['error']} == names
     kept = [line | {'file': line['file'].replace('all', 'good')} for line in lines['all'] if not line['error']]
     if batch_size == 1:

@@ -11,19 +11,9 @@ from vitpose.runs import training
 
 
 @pytest.fixture
-def forked(tmp_path, monkeypatch, start):
+def forked(tmp_path, monkeypatch, run_forked):
     """Training runs in a forked process, from the folder that a relative start.pth is in."""
-
-    def fork(command, log, on_line):
-        assert command[1:3] == ['-m', 'vitpose.runs.mmpose_train']
-        process = start('train', *command[3:])
-        with log.open('w') as file:
-            for line in process.output:
-                file.write(line)
-                on_line(line)
-        assert process.wait() == 0, log.read_text()
-
-    monkeypatch.setattr(training, 'run_logged', fork)
+    monkeypatch.setattr(training, 'run_logged', run_forked)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     monkeypatch.chdir(tmp_path)
     write_start(tmp_path / 'start.pth')

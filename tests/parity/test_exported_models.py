@@ -98,7 +98,7 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
 
 def test_a_backbone_with_experts_takes_the_dataset_of_each_image_at_any_batch_size(tmp_path):
     torch.manual_seed(0)
-    vit = dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8)  # 9x7 tokens
+    vit = dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8)  # 9x7 tokens
     experts = dict(names=['coco', 'aic', 'mpii'], expert_dim=16)
     model = MODELS.build(dict(vit, attention=dict(window_size=(4, 3), shift=True, pool=True), experts=experts)).eval()
     for parameter in model.parameters():

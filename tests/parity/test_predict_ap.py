@@ -85,11 +85,8 @@ def test_pck_auc_and_pixels_with_annotated_boxes(tmp_path, capsys):
     annotations = tmp_path / 'val.json'
     truth, rng = json.loads(annotations.read_text()), np.random.default_rng(0)
     for row in truth['annotations']:  # some keypoints near, some far, and some not labeled
-        keypoints = np.reshape(row['keypoints'], (-1, 3)) + rng.normal(0, rng.choice([1, 6, 30], 17))[:, None] * [
-            1,
-            1,
-            0,
-        ]
+        noise = rng.normal(0, rng.choice([1, 6, 30], 17))[:, None] * [1, 1, 0]
+        keypoints = np.reshape(row['keypoints'], (-1, 3)) + noise
         keypoints[rng.random(17) < 0.2] = 0
         row['keypoints'] = keypoints.ravel().tolist()
     annotations.write_text(json.dumps(truth))

@@ -21,8 +21,8 @@ def multi_model_files(tmp_path_factory):
     return write(several(), tmp_path_factory.mktemp('several'))
 
 
-@pytest.fixture
-def browser():
+@pytest.fixture(scope='module')
+def chromium():
     """Headless Chromium, driven by Playwright; in `.ci/run`, which sets NEED_BROWSER, a missing one is a failure."""
     path = shutil.which('chromium') or shutil.which('google-chrome')
     if not (path and importlib.util.find_spec('playwright')):
@@ -31,6 +31,12 @@ def browser():
 
     with sync_playwright() as playwright:
         with playwright.chromium.launch(executable_path=path, args=['--no-sandbox']) as chromium:
-            context = chromium.new_context()
-            context.set_default_timeout(180_000)  # a loaded machine takes long to start a page
-            yield context
+            yield chromium
+
+
+@pytest.fixture
+def browser(chromium):
+    """A context, whose cookies, storage and pages end with the test."""
+    with chromium.new_context() as context:
+        context.set_default_timeout(180_000)  # a loaded machine takes long to start a page
+        yield context

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine import Config
 
+from tests.coco_files import person, write_coco
 from tests.unit.predict.tiny_models import rendered, several, single, write
 from vitpose import PosePredictor
 from vitpose.bench import published_score
@@ -37,26 +38,20 @@ def with_root(cfg):
 def write_data(folder, files):
     """Rendered people, whose labels are the poses that the model predicts."""
     (folder / 'images').mkdir(parents=True)
-    predictor, annotations, images = PosePredictor.load(*files, flip_test=True, device='cpu'), [], []
+    predictor, names, people = PosePredictor.load(*files, flip_test=True, device='cpu'), [], []
     for number in range(3):
         image, boxes = rendered(number)
         boxes = boxes.clip(0, [side - 1 for side in image.shape[1::-1] * 2]).round()  # as MMPose clips them
-        cv2.imwrite(str(folder / f'images/{number}.png'), image)
-        images.append(dict(id=number, file_name=f'{number}.png', width=image.shape[1], height=image.shape[0]))
-        poses = predictor(image, boxes)
-        for box, keypoints in zip(boxes.tolist(), poses.keypoints.tolist(), strict=True):
+        names.append(f'{number}.png')
+        cv2.imwrite(str(folder / 'images' / names[-1]), image)
+        for box, keypoints in zip(boxes.tolist(), predictor(image, boxes).keypoints, strict=True):
             x, y, right, bottom = box
-            size = right - x, bottom - y
-            labels = [number for x, y in keypoints for number in (x, y, 2)]
-            about = dict(id=len(annotations) + 1, image_id=number, category_id=1, iscrowd=0, num_keypoints=17)
-            annotations.append(about | dict(bbox=[x, y, *size], area=size[0] * size[1], keypoints=labels))
-    categories = [dict(id=1, name='person', keypoints=[str(i) for i in range(17)], skeleton=[])]
-    content = dict(images=images, annotations=annotations, categories=categories)
-    (folder / 'val.json').write_text(json.dumps(content))
+            people.append(person(len(people) + 1, (x, y, right - x, bottom - y), keypoints, len(names)))
+    write_coco(folder / 'val.json', names, *image.shape[:2], people)
 
 
 @pytest.mark.slow
-def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, capsys):
+def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, capsys, run_forked):
     cfg = with_root(single())
     cfg.model.test_cfg.flip_test = False  # the test has it nevertheless
     files = write(cfg, tmp_path / 'model')
@@ -65,6 +60,7 @@ def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, 
     monkeypatch.setattr('vitpose.models.catalogue.read_catalogue', lambda: [published])
     monkeypatch.setattr(names, 'read_catalogue', lambda: [published])
     monkeypatch.setattr('vitpose.models.download.download', lambda model: (Path(files[1]), ''))
+    monkeypatch.setattr(published_score, 'run_logged', run_forked)
     code = main(['models', 'verify', 'little', '--data', str(tmp_path / 'coco')])
     out, err = capsys.readouterr()
     assert code == 0, err

@@ -59,11 +59,8 @@ def test_scores_become_probabilities_and_the_model_stays(files, fast, people, mo
     np.testing.assert_array_equal(poses.keypoints, peaks.keypoints)
     assert (poses.score_kind, peaks.score_kind) == ('probability', 'peak')
     assert np.abs(poses.scores - peaks.scores).max() > 0.01 and 0 <= poses.scores.min() <= poses.scores.max() <= 1
-    assert (
-        poses.expected_oks.shape == (len(boxes),)
-        and poses.presence.shape == poses.scores.shape
-        and poses.covariance.shape == (len(boxes), 17, 2, 2)
-    )
+    assert poses.expected_oks.shape == (len(boxes),) and poses.presence.shape == poses.scores.shape
+    assert poses.covariance.shape == (len(boxes), 17, 2, 2)
     alone = PosePredictor.load(files[1], dataset='coco', device='cpu', detector=None)(image, boxes)
     np.testing.assert_allclose(alone.scores, poses.scores, atol=1e-3)
     # of weights that changed since

@@ -1,9 +1,12 @@
+import importlib
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.integration.commands import FORKED
 from tests.unit.cost.test_count import BASE, CONFIGS, NEEDS_TORCH_2_4
 from vitpose.cli.main import main
 
@@ -37,7 +40,10 @@ def test_transfer_configs(tmp_path):
 
 
 @pytest.mark.slow
-def test_measured_time_and_memory(tmp_path):
+def test_measured_time_and_memory(tmp_path, environment, monkeypatch):
+    # spawned processes would import torch and MMPose first
+    contexts = SimpleNamespace(get_context=lambda method: FORKED)
+    monkeypatch.setattr(importlib.import_module('vitpose_mm.cost.measure'), 'multiprocessing', contexts)
     config, out = tmp_path / 'tiny.py', tmp_path / 'cost.json'
     vit = 'backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3))'
     base = f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'"

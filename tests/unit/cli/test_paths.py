@@ -68,15 +68,8 @@ def test_every_command_refuses_before_heavy_imports(root, tmp_path):
         assert code == 2 and error.startswith(f'vitpose {line.split()[0]}') and error.count('\n') == 1, (line, error)
         wanted = next((word for word in line.split() if word.startswith('missing')), '')
         assert wanted in error and (printed, heavy) == ('', []), (line, error, printed, heavy)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        'a.jpg',
-        'c.json',
-        'c.jsonl',
-        'c.onnx',
-        'c.pth',
-        'c.py',
-        'folder',
-    ]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == 'a.jpg c.json c.jsonl c.onnx c.pth c.py folder'.split()
 
 
 def test_what_is_refused_and_what_passes(tmp_path, monkeypatch):

@@ -207,26 +207,6 @@ def test_video_is_tracked_and_drawn(predict, capsys):
     assert cv2.VideoCapture('out/drawn/v.mp4').get(cv2.CAP_PROP_FRAME_COUNT) == 12
 
 
-def test_broken_files_are_named_and_counted_and_none_of_the_others_is_lost(predict, tmp_path, capsys):
-    """15 of 300; what the others give is the same to the byte as without them."""
-    folder = tmp_path / 'many'
-    folder.mkdir()
-    data = cv2.imencode('.png', numbered_images(1, 8, 8)[0])[1].tobytes()
-    for i in range(300):
-        (folder / f'{i:04}.png').write_bytes(data[: 20 if i % 20 == 7 else None])
-    assert predict('many', '--no-draw') == 1
-    out, err = capsys.readouterr()
-    assert out.startswith('285 frames, 285 people\n') and '\n15 inputs broken or without boxes:\n' in out
-    assert out.count('\n  many/') == 15 and '  many/0287.png: ' in out and '300/300' in err
-    written = lines()
-    assert len(written) == 300
-    for path in folder.glob('*7.png'):
-        if path.stat().st_size == 20:
-            path.unlink()
-    assert predict('many', '--no-draw') == 0
-    assert lines() == [line for line in written if line['error'] is None]
-
-
 @pytest.mark.parametrize(
     ('error', 'code', 'message'),
     [

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.unit.bench.fitted_model import export_once
 from tests.unit.predict.tiny_files import dot, write_dots
 from tests.unit.predict.tiny_models import single, write
 from vitpose import PosePredictor
@@ -42,6 +43,13 @@ def little(published, model_files, multi_model_files, tmp_path, monkeypatch):
     # the peaks of random heatmaps move by pixels with the last bit
     monkeypatch.setitem(comparison.BOUNDS, 'fp32', (1000, 0.001))
     return published
+
+
+@pytest.fixture(scope='module')
+def exported_once():
+    with pytest.MonkeyPatch.context() as patch:
+        export_once(patch)
+        yield
 
 
 def _folder(path):
@@ -81,7 +89,7 @@ def test_the_dataset_stands_after_the_colon(little, name, dataset):
 
 
 @pytest.mark.slow
-def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
+def test_commands_take_names(little, exported_once, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('a.png', dot(80, 60))
     assert main('predict a.png --model little --whole-image --no-draw --out poses'.split()) == 0
@@ -131,7 +139,9 @@ def test_on_torch_alone_the_dataset_gives_keypoints_and_codec(
 
 
 @pytest.mark.slow
-def test_without_torch_a_name_uses_what_was_exported_into_the_cache(little, tmp_path, monkeypatch, capsys):
+def test_without_torch_a_name_uses_what_was_exported_into_the_cache(
+    little, exported_once, tmp_path, monkeypatch, capsys
+):
     expected = PosePredictor('little', detector=None)(dot(80, 60)).scores
     for _ in range(2):
         assert main('models export little'.split()) == 0
@@ -201,15 +211,7 @@ def test_what_is_a_name_and_what_a_path(tmp_path, monkeypatch):
     Path('folder').mkdir()
     Path('folder/config.json').touch()  # of transformers
     Path('weights').mkdir()
-    for name in (
-        'tiny',
-        'base',
-        'plus-base:ap10k',
-        'mmpose/vitpose-base_coco',
-        'owner/model-1.5',
-        'folder',
-        './folder',
-    ):
+    for name in 'tiny base plus-base:ap10k mmpose/vitpose-base_coco owner/model-1.5 folder ./folder'.split():
         assert is_name(name), name
     for path in ('a.onnx', 'b/a.xml', './tiny', './weights', 'a/b/c', 'file', 'c.py', 'b/FILE.PTH'):
         assert not is_name(path), path
