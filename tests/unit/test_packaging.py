@@ -10,7 +10,8 @@ import pytest
 
 pytestmark = pytest.mark.install
 PURE = set('.py .pyi .typed .json .html .jpg .md .onnx .safetensors .txt .yml'.split()) | {''}
-PACKED = {f'vitpose/predict/outputs/{name}' for name in ('page.html', 'predictions.schema.json')}
+PACKED = 'predict/outputs/page.html predict/outputs/predictions.schema.json predict/models/datasets.json'
+PACKED += ' models/tiny.onnx models/tiny.safetensors demo/skier.jpg'
 
 
 @pytest.fixture(scope='module')
@@ -45,13 +46,8 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
     assert len(configs) > 20 and {root / 'vitpose/cli/main.py', root / 'vitpose_mm/backbones/vit.py'} <= modules
     assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
     assert {path.relative_to(root).as_posix() for path in modules} <= names
-    assert {'vitpose_mm/py.typed', *PACKED, 'vitpose_mm/.mim/model-index.yml'} <= names
-    assert {
-        'vitpose/predict/models/datasets.json',
-        'vitpose/models/tiny.onnx',
-        'vitpose/models/tiny.safetensors',
-        'vitpose/demo/skier.jpg',
-    } <= names
+    packed = {f'vitpose/{name}' for name in PACKED.split()}
+    assert packed | {'vitpose_mm/py.typed', 'vitpose_mm/.mim/model-index.yml'} <= names
     assert {PurePath(name).suffix for name in names} <= PURE  # no compiled part
     assert wheel.filename.endswith('-py3-none-any.whl')
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
