@@ -1,5 +1,6 @@
 """The contents of a wheel and of an editable installation; building leaves no files in the checkout."""
 
+import pickle
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,9 @@ import zipfile
 from pathlib import PurePath
 
 import pytest
+from mmengine.registry import init_default_scope
+
+from tests.unit.datasets.tiny_files import PIPELINE, build, person, write
 
 pytestmark = pytest.mark.install
 PURE = set('.py .pyi .typed .json .html .jpg .md .onnx .safetensors .txt .yml'.split()) | {''}
@@ -67,6 +71,7 @@ def test_wheel_installs_the_command_and_requires_neither_torch_nor_openmmlab(whe
 
 
 INSTALLED = """
+import pickle
 import sys
 from pathlib import Path
 
@@ -76,6 +81,8 @@ def hide(event, arguments):
         raise FileNotFoundError(path)
 
 sys.addaudithook(hide)
+image = pickle.loads(Path("dataset.pickle").read_bytes())[0]["img"]
+assert image.shape == (48, 64, 3)
 import vitpose_mm
 from vitpose.doctor.stack import read_stack
 here = Path(vitpose_mm.__file__).parent
@@ -88,8 +95,14 @@ assert Config.fromfile(leaf).model.backbone.type == "ViT"
 
 
 def test_installed_wheel_finds_its_configs_and_needs_none_of_mmpose(wheel, tmp_path):
-    """Unpacked outside the checkout, beside a source checkout of MMPose, which has no `.mim` folder."""
+    """Unpacked outside the checkout, beside a source checkout of MMPose, which has no `.mim` folder.
+
+    A new process reads a pickled dataset, as a loader's worker does that is not forked.
+    """
     wheel.extractall(tmp_path)
+    init_default_scope('mmpose')
+    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path / 'data', [person(1)]))
+    (tmp_path / 'dataset.pickle').write_bytes(pickle.dumps(dataset))
     done = subprocess.run([sys.executable, '-c', INSTALLED], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
