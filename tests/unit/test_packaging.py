@@ -1,5 +1,6 @@
 """The contents of a wheel and of an editable installation; building leaves no files in the checkout."""
 
+import pickle
 import shutil
 import subprocess
 import sys
@@ -7,10 +8,14 @@ import zipfile
 from pathlib import PurePath
 
 import pytest
+from mmengine.registry import init_default_scope
+
+from tests.unit.datasets.tiny_files import PIPELINE, build, person, write
 
 pytestmark = pytest.mark.install
 PURE = set('.py .pyi .typed .json .html .jpg .md .onnx .safetensors .txt .yml'.split()) | {''}
-PACKED = {f'vitpose/predict/outputs/{name}' for name in ('page.html', 'predictions.schema.json')}
+PACKED = 'predict/outputs/page.html predict/outputs/predictions.schema.json predict/models/datasets.json'
+PACKED += ' models/tiny.onnx models/tiny.safetensors demo/skier.jpg'
 
 
 @pytest.fixture(scope='module')
@@ -45,13 +50,8 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
     assert len(configs) > 20 and {root / 'vitpose/cli/main.py', root / 'vitpose_mm/backbones/vit.py'} <= modules
     assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
     assert {path.relative_to(root).as_posix() for path in modules} <= names
-    assert {'vitpose_mm/py.typed', *PACKED, 'vitpose_mm/.mim/model-index.yml'} <= names
-    assert {
-        'vitpose/predict/models/datasets.json',
-        'vitpose/models/tiny.onnx',
-        'vitpose/models/tiny.safetensors',
-        'vitpose/demo/skier.jpg',
-    } <= names
+    packed = {f'vitpose/{name}' for name in PACKED.split()}
+    assert packed | {'vitpose_mm/py.typed', 'vitpose_mm/.mim/model-index.yml'} <= names
     assert {PurePath(name).suffix for name in names} <= PURE  # no compiled part
     assert wheel.filename.endswith('-py3-none-any.whl')
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
@@ -71,7 +71,18 @@ def test_wheel_installs_the_command_and_requires_neither_torch_nor_openmmlab(whe
 
 
 INSTALLED = """
+import pickle
+import sys
 from pathlib import Path
+
+def hide(event, arguments):
+    path = str(arguments[0]) if event == 'open' else ''
+    if '/.mim/' in path and '/vitpose_mm/' not in path:
+        raise FileNotFoundError(path)
+
+sys.addaudithook(hide)
+image = pickle.loads(Path("dataset.pickle").read_bytes())[0]["img"]
+assert image.shape == (48, 64, 3)
 import vitpose_mm
 from vitpose.doctor.stack import read_stack
 here = Path(vitpose_mm.__file__).parent
@@ -83,9 +94,15 @@ assert Config.fromfile(leaf).model.backbone.type == "ViT"
 """
 
 
-def test_installed_wheel_finds_its_configs(wheel, tmp_path):
-    """When unpacked outside the checkout, the configs load and doctor reads its pins."""
+def test_installed_wheel_finds_its_configs_and_needs_none_of_mmpose(wheel, tmp_path):
+    """Unpacked outside the checkout, beside a source checkout of MMPose, which has no `.mim` folder.
+
+    A new process reads a pickled dataset, as a loader's worker does that is not forked.
+    """
     wheel.extractall(tmp_path)
+    init_default_scope('mmpose')
+    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path / 'data', [person(1)]))
+    (tmp_path / 'dataset.pickle').write_bytes(pickle.dumps(dataset))
     done = subprocess.run([sys.executable, '-c', INSTALLED], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

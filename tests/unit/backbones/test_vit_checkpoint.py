@@ -8,16 +8,13 @@ import torch
 from mmengine.model import BaseModule
 
 from tests.unit.backbones import small_vit
+from tests.unit.checkpoints.tiny_vits import is_same, timm_names
 from vitpose_mm.checkpoints.mmengine_loading import init_pretrained
 from vitpose_mm.checkpoints.origins import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.networks.vit_checkpoint import possible_grids
 
 build = partial(small_vit.build, depth=2, dim=24, heads=2)
-
-
-def timm_names(weights):
-    return {key.replace('layers.', 'blocks.').replace('last_norm', 'norm'): value for key, value in weights.items()}
 
 
 def dinov2(model, registers=0):
@@ -42,11 +39,6 @@ def prefixed(model, prefix):
     return torch.nn.ModuleDict({'backbone': model}) if prefix else model
 
 
-def is_equal(model, source):
-    weights = source.state_dict()
-    return all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
-
-
 prefixes = pytest.mark.parametrize('prefix', ['', 'backbone.'])
 
 
@@ -68,7 +60,8 @@ def test_what_is_adapted_is_not_rounded_to_the_half_precision_of_a_file(half):
     weights['blocks.0.ls1.gamma'] = torch.full((24,), 1 / 3).to(half)
     model.load_state_dict(weights)
     exact.load_state_dict({key: value.float() for key, value in weights.items()})
-    assert is_equal(model, exact) and all(value.dtype == torch.float32 for value in model.state_dict().values())
+    assert is_same(model.state_dict(), exact.state_dict())
+    assert all(value.dtype == torch.float32 for value in model.state_dict().values())
 
 
 def test_kernels_of_14_pixels_are_kept_or_padded_and_larger_ones_are_refused():
@@ -115,7 +108,7 @@ def test_the_first_blocks_of_a_deeper_file(prefix, names, logged):
 def test_first_blocks_change_nothing_of_a_file_of_the_same_depth(logged):
     model, source = build(init_blocks='first'), build_trained()
     model.load_state_dict(source.state_dict())
-    assert is_equal(model, source) and 'using the first' not in logged()
+    assert is_same(model.state_dict(), source.state_dict()) and 'using the first' not in logged()
     with pytest.raises(ValueError, match='has depth 2, this model 3: choose the arch'):
         load_strictly(build(depth=3, init_blocks='first'), source.state_dict())
     with pytest.raises(ValueError, match=r"has depth 3, this model 2: .*, or take its first blocks with .*'first'\)"):

@@ -3,17 +3,16 @@ import re
 import pytest
 
 from tests.unit.configs.reading import CONFIGS, read_config
+from tests.unit.configs.test_leaves import PAPER
 
 # Order, keypoints and codec: the authors' repository. EXPERT_DIM: output channels of the FFN that an expert computes.
 KEYPOINTS = dict(coco=17, aic=14, mpii=16, ap10k=17, apt36k=17, coco_wholebody=133)
 UDP = ('coco', 'mpii')
 # EXPERT_DIM of small is that of the released weights; the authors' config file says 192.
 EXPERT_DIM = dict(small=96, base=192, large=256, huge=320)
-#        width, layer decay, drop path
-SIZES = dict(small=(384, 0.8, 0.1), base=(768, 0.75, 0.3), large=(1024, 0.8, 0.5), huge=(1280, 0.8, 0.55))
 SETS = {'coco-aic': 2, 'coco-aic-mpii': 3, 'six-sets': 6}
 NAMES = ['base_coco-aic', *(f'{size}_coco-aic-mpii' for size in ('base', 'large', 'huge'))]
-NAMES += [f'plus-{size}_six-sets' for size in SIZES]
+NAMES += [f'plus-{size}_six-sets' for size in PAPER]
 FULL = [f'vitpose-{name}-256x192' for name in NAMES]
 SMALL = ('mini_coco-aic', 'mini_coco-aic-mpii', 'plus-mini_six-sets')
 SMOKE_TEST = {f'vitpose-{s}_synthetic-128x96': f'vitpose-{s.replace("mini", "base")}-256x192' for s in SMALL}
@@ -35,7 +34,7 @@ def test_list_of_configs_is_complete():
 def test_numbers_are_those_of_the_paper(name):
     cfg = read(name)
     plus, size, sets = re.fullmatch(r'vitpose-(plus-)?([a-z]+)_(.*)-256x192', name).groups()
-    width, decay, drop_path = SIZES[size]
+    width, _, _, decay, drop_path = PAPER[size]
     names = list(KEYPOINTS)[: SETS[sets]]
     backbone, head = cfg.model.backbone, cfg.model.head
     assert (backbone.arch, backbone.drop_path_rate) == (size, drop_path)

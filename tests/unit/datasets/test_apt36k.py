@@ -1,8 +1,5 @@
 r"""APT-36K's annotation file as published (Windows paths, video clips, `is_crowd`), and as split by others."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from mmpose.datasets import AP10KDataset
@@ -51,22 +48,3 @@ def test_keypoints_are_those_of_ap10k(build, coco_files, tmp_path, monkeypatch):
     np.testing.assert_equal(ours, theirs)
     evaluator = MultiDatasetEvaluator(metrics=[dict(type='PCKAccuracy')], datasets=[dict(type=type(dataset).__name__)])
     assert list(evaluator.metrics_dict) == ['apt36k']
-
-
-HIDDEN = """
-import sys
-
-def hide(event, arguments):
-    if event == 'open' and '/.mim/' in str(arguments[0]):
-        raise FileNotFoundError(arguments[0])
-
-sys.addaudithook(hide)
-import vitpose_mm
-"""
-
-
-@pytest.mark.slow
-def test_import_works_if_mmpose_has_no_configs(root):
-    """A source checkout of MMPose has no `.mim` folder."""
-    done = subprocess.run([sys.executable, '-c', HIDDEN], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

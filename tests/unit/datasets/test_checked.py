@@ -3,11 +3,9 @@ import pickle
 import mmpose.datasets
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
-from torch.utils.data import DataLoader
 
-from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_for
+from tests.unit.datasets.tiny_files import NAMES, build, person, write_for
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
@@ -46,10 +44,3 @@ def test_real_detections_are_accepted(photographs):
 def test_pickle_finds_the_class_by_its_name_in_the_module(name):
     kind = DATASETS.get(f'Checked{name}')
     assert pickle.loads(pickle.dumps(kind)) is kind and kind.__doc__
-
-
-@pytest.mark.slow
-def test_workers_that_are_not_forked_load(tmp_path):
-    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
-    loader = DataLoader(dataset, 1, num_workers=1, collate_fn=pseudo_collate, multiprocessing_context='spawn')
-    assert [batch['img'][0].shape for batch in loader] == [(48, 64, 3)]

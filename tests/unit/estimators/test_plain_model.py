@@ -10,12 +10,12 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 import vitpose_mm  # noqa: F401
+from tests.unit.configs.reading import POSE, RESIZED, copy_config, for_each
 from tests.unit.heads.test_confidence_head import CONFIDENCE
 from vitpose_mm.datasets.metainfo import parse_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_weights
 
 CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
-LEAVES = sorted((Path(__file__).parents[3] / 'configs' / 'multi_dataset').glob('*.py'))
 
 
 def load(experts=True):
@@ -124,9 +124,9 @@ def test_the_pipeline_of_a_combined_dataset_of_mmpose_is_appended():
     assert [step.type for step in steps] == ['LoadImage', 'GetBBoxCenterScale', 'TopdownAffine', 'PackPoseInputs']
 
 
-@pytest.mark.parametrize('leaf', LEAVES, ids=[leaf.stem for leaf in LEAVES])
+@for_each([leaf for leaf in POSE if leaf.parent.name == 'multi_dataset' and leaf not in RESIZED])
 def test_every_multi_dataset_config_can_be_split(leaf):
-    cfg = Config.fromfile(leaf)
+    cfg = copy_config(leaf)
     for name, head in cfg.model.head.heads.items():
         single = split_config(cfg, name)
         meta = parse_metainfo(single.test_dataloader.dataset)

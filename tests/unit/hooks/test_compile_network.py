@@ -33,7 +33,6 @@ HEAD = estimator()['head']
 WINDOWS = dict(stride=8, attention=dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed'))
 TEACHER = dict(config='teacher.py', checkpoint='teacher.pth')
 MODELS_TESTED = {
-    'full, drop path': estimator(drop_path_rate=0.3),
     'activation checkpointing': estimator(with_cp=True, drop_path_rate=0.3),
     'knowledge token': estimator(knowledge_token=dict(count=2)),
     'windows': dict(estimator(**WINDOWS), head=dict(HEAD, feature_stride=8)),
@@ -132,11 +131,11 @@ def test_forward_and_loss_do_not_wait_for_a_gpu(name):
 
 @recent
 def test_the_hook_replaces_mmengines_compilation():
-    model = build('full, drop path')
+    model = build('knowledge token')
     runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=object())
     CompileHook().before_run(runner)
     assert runner.cfg.compile is False and model.backbone._compiled_call_impl is not None
     assert model.head._compiled_call_impl is not None
-    untouched = build('full, drop path')
+    untouched = build('knowledge token')
     CompileHook().before_run(SimpleNamespace(cfg=ConfigDict(), model=untouched, _train_loop=object()))
     assert untouched.backbone._compiled_call_impl is None

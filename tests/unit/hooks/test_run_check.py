@@ -392,45 +392,38 @@ def test_a_test_uses_the_calibration_of_its_checkpoint():
     assert trained.head.calibration is None
 
 
-ROW = dict(id=1, image_id=1, category_id=1, bbox=[0, 0, 9, 9], keypoints=[1, 1, 2])
+ROW = dict(id=1, image_id=1, category_id=1, area=1.0, bbox=[0, 0, 9, 9], keypoints=[1, 1, 2])
+
+
+def lacking(field):
+    return dict(annotations=[ROW, {key: value for key, value in ROW.items() if key != field}])
 
 
 @pytest.mark.parametrize(
-    ('change', 'message'),
+    ('change', 'use_area', 'message'),
     [
-        (dict(categories=[]), r'categories: expected a list of at least one, got 0: \[\]'),
-        (dict(categories=None), 'categories: expected a list, got nothing'),
-        (dict(annotations=[ROW | dict(iscrowd=None)]), r'annotations\[0\]: iscrowd: expected 0 or 1, got nothing'),
-        (dict(annotations=[ROW | dict(iscrowd='0')]), r"annotations\[0\]: iscrowd: expected 0 or 1, got '0'"),
-        (dict(annotations=[ROW | dict(iscrowd=1), ROW | dict(iscrowd=False)]), None),
-        ({}, None),
+        (dict(categories=[]), False, r'categories: expected a list of at least one, got 0: \[\]'),
+        (dict(categories=None), False, 'categories: expected a list, got nothing'),
+        (
+            dict(annotations=[ROW | dict(iscrowd=None)]),
+            False,
+            r'annotations\[0\]: iscrowd: expected 0 or 1, got nothing',
+        ),
+        (dict(annotations=[ROW | dict(iscrowd='0')]), False, r"annotations\[0\]: iscrowd: expected 0 or 1, got '0'"),
+        (dict(annotations=[ROW | dict(iscrowd=1), ROW | dict(iscrowd=False)]), False, None),
+        (lacking('area'), True, r'annotations\[1\]: area: expected a number from 0, got nothing'),
+        (lacking('area'), False, None),
+        (lacking('bbox'), False, r'annotations\[1\]: bbox: expected 4 numbers'),
+        (lacking('keypoints'), True, r'annotations\[1\]: keypoints: expected 3 numbers'),
+        ({}, True, None),
     ],
 )
-def test_categories_and_crowds_of_the_evaluation(change, message):
+def test_what_the_evaluation_reads(change, use_area, message):
     content = dict(images=[], annotations=[ROW], categories=[dict(id=1, keypoints=['a'])]) | change
-    metric = SimpleNamespace(coco=SimpleNamespace(dataset=content), use_area=False, ann_file='val.json')
-    with pytest.raises(ValueError, match=f'val.json: {message}') if message else nullcontext():
-        run_check.check_evaluated_fields(metric)
-    del content['categories']
-    with pytest.raises(ValueError, match='val.json: categories: expected a list of at least one, got nothing'):
-        run_check.check_evaluated_fields(metric)
-
-
-@pytest.mark.parametrize(
-    ('absent', 'use_area', 'message'),
-    [
-        ('area', True, r'annotations\[1\]: area: expected a number from 0, got nothing'),
-        ('area', False, None),
-        ('bbox', False, r'annotations\[1\]: bbox: expected 4 numbers'),
-        ('keypoints', True, r'annotations\[1\]: keypoints: expected 3 numbers'),
-        ('num_keypoints', True, None),
-    ],
-)
-def test_what_the_evaluation_reads(absent, use_area, message):
-    rows = [dict(id=i, image_id=1, category_id=1, area=1.0, bbox=[0, 0, 9, 9], keypoints=[1, 1, 2]) for i in range(2)]
-    rows[1].pop(absent, None)
-    content = dict(images=[], annotations=rows, categories=[dict(id=1, keypoints=['a'])])
     metric = SimpleNamespace(coco=SimpleNamespace(dataset=content), use_area=use_area, ann_file='val.json')
     loop = SimpleNamespace(dataloader=None, evaluator=SimpleNamespace(metrics=[metric]))
     with pytest.raises(ValueError, match=f'val.json: {message}') if message else nullcontext():
+        run_check._check_loop(loop)
+    del content['categories']
+    with pytest.raises(ValueError, match='val.json: categories: expected a list of at least one, got nothing'):
         run_check._check_loop(loop)
