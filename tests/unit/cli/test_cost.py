@@ -1,5 +1,6 @@
 import importlib
 import json
+import multiprocessing
 import re
 from types import SimpleNamespace
 
@@ -41,9 +42,10 @@ def test_transfer_configs(tmp_path):
 
 @pytest.mark.slow
 def test_measured_time_and_memory(tmp_path, environment, monkeypatch):
-    # spawned processes would import torch and MMPose first
-    contexts = SimpleNamespace(get_context=lambda method: FORKED)
-    monkeypatch.setattr(importlib.import_module('vitpose_mm.cost.measure'), 'multiprocessing', contexts)
+    # the second process is forked: a spawned one would import torch and MMPose, too
+    contexts = iter([multiprocessing.get_context('spawn'), FORKED])
+    module = importlib.import_module('vitpose_mm.cost.measure')
+    monkeypatch.setattr(module, 'multiprocessing', SimpleNamespace(get_context=lambda method: next(contexts)))
     config, out = tmp_path / 'tiny.py', tmp_path / 'cost.json'
     vit = 'backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3))'
     base = f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'"
