@@ -31,7 +31,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
                 on_line(line)
         assert process.wait() == 0, log.read_text()
 
-    monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', fork)
+    monkeypatch.setattr('vitpose.demo.pipeline.run_logged', fork)
     monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
