@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(description, indent=2))
         return
-    from .printed_table import print_table
+    from ..runs.table import print_table
 
     rows = {key.replace('_', ' '): _shown(value) for key, value in description.items()}
     print_table(printable(str(args.checkpoint)), rows)
