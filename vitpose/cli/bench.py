@@ -102,8 +102,7 @@ def _measure_training(args: argparse.Namespace) -> None:
     import torch
     from rich.console import Console
 
-    from ..bench.training_speed import measure
-    from ..bench.training_speed_report import describe, table, transforms_table
+    from ..bench.training_speed import describe, measure, table, transforms_table
     from ..predict.models.torch_model import read_config
     from ..runs.table import machine, usable_cores
 
