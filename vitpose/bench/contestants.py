@@ -26,8 +26,7 @@ def register(name: str, make: Make) -> None:
 
 def check_packages(command: str, *packages: str) -> None:
     """Raise `LeftOut` with the command that installs them unless all packages are installed."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in packages if find_spec(name) is None]:
         raise LeftOut(f'{", ".join(missing)} not installed: {command}')
 
 

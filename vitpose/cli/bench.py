@@ -68,10 +68,9 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
-        _measure_training(args)
-        return
+        return _measure_training(args)
     check_positive(args, 'rounds', 'batch_size')
-    args.batch_size = 16 if args.batch_size is None else args.batch_size
+    args.batch_size = args.batch_size or 16
     from ..bench.bench_setup import make_setup
     from ..bench.contestants import check_names, make_contestants
     from ..bench.crowd_scenes import render_people
