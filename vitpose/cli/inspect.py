@@ -10,6 +10,9 @@ from typing import Any
 from vitpose_base.installed import missing_packages
 
 from ..errors import printable
+from ..plain_json import is_plain
+from ..runs.table import print_table
+from ..shipped import TOP
 from .paths import check_readable
 
 DESCRIPTION = """Show the origin and content of a checkpoint: size, decoders with their number of
@@ -40,8 +43,6 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(description, indent=2))
         return
-    from ..runs.table import print_table
-
     rows = {key.replace('_', ' '): _shown(value) for key, value in description.items()}
     print_table(printable(str(args.checkpoint)), rows)
 
@@ -50,8 +51,6 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
-
-    from ..plain_json import is_plain
 
     loaded = load_checkpoint(path)
     notes: list[str] = []
@@ -96,8 +95,6 @@ def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tu
     from mmengine.config import Config
 
     from vitpose_mm.networks.vit_sizes import parse_size
-
-    from ..shipped import TOP
 
     image = f'{16 * grid[0]}x{16 * grid[1]}'
     wanted = sorted((head['keypoints'], head['decoder']) for head in heads)
