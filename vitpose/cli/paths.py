@@ -42,7 +42,7 @@ def check_model(model: str | None, option: str = '') -> None:
         check_readable(model, 'file or model name', folder=True, option=option)
 
 
-def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] = ('', '')) -> NamedModel:
+def read_files(config: Path, checkpoint: Path | None) -> NamedModel:
     """Find the files of a config with its checkpoint, or of the name of published weights, which are downloaded.
 
     OSError if a file does not exist; ValueError for an unknown name, or that of an exported file.
@@ -53,10 +53,10 @@ def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] =
         if named.config is None:
             raise InputError(f'{config} is an exported file already: expected a config with its checkpoint')
         return named
-    check_readable(config, 'config file', option=options[0])
+    check_readable(config, 'config file')
     if checkpoint is None:
         raise InputError(f'{config}: expected a checkpoint with a config file')
-    check_readable(checkpoint, 'checkpoint', folder=True, option=options[1])
+    check_readable(checkpoint, 'checkpoint', folder=True)
     return NamedModel(checkpoint, config)
 
 
