@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from ..shipped import TOP
 from . import stack
-from .known_bad import find_known_bad, is_published_wheel, lacks_ops
-from .machine import find_machine_problems
+from .known_bad import find_known_bad, find_machine_problems, is_published_wheel, lacks_ops
 
 TESTED_PYTHONS = ((3, 10), (3, 12))
 # reports each import as soon as it is done, so that a crash can be attributed to its module
@@ -107,7 +106,7 @@ def make_report(imports: bool = True) -> tuple[str, list[Row], list[str], bool]:
     state, note = ('ok', '') if sys.version_info[:2] <= TESTED_PYTHONS[1] else ('untested', note)
     python = Row('Python', platform.python_version(), f'{oldest} to {newest}', state, note)
     rows = [python, *examine(versions, pins, errors)]
-    problems = find_known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops())
+    problems = list(find_known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops()))
     wrong = [row for row in rows if row.state in ('missing', 'broken')]
     optional = {name for part in stack.PARTS if part.optional_for for name in part.distributions}
     lines = [f'Known to fail: {what}.\n    {fix}' for what, fix in problems]
