@@ -4,7 +4,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..shipped import TOP
@@ -61,9 +61,8 @@ def find_import_errors(modules: Sequence[str]) -> dict[str, str]:
     return errors
 
 
-def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> list[Row]:
+def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> Iterator[Row]:
     """Compare the installed version of every part with the tested one; `errors` are from `find_import_errors`."""
-    rows = []
     for part in stack.PARTS:
         # the installed distribution, otherwise the tested one
         present = [name for name in part.distributions if name in versions]
@@ -76,8 +75,7 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
         else:
             same = not tested or installed.split('+')[0] == tested.split('+')[0]
             state = 'broken' if error else 'ok' if same else 'untested'
-        rows.append(Row(name, installed, tested, state, note, stack.fix_command(name, pins, again=bool(error))))
-    return rows
+        yield Row(name, installed, tested, state, note, stack.fix_command(name, pins, again=bool(error)))
 
 
 def device_note(devices: str) -> str:
