@@ -48,8 +48,7 @@ def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str,
 
 def check_names(names: Sequence[str]) -> None:
     """Raise a ValueError for a name that is not one of `CONTESTANTS`."""
-    unknown = [name for name in names if name not in CONTESTANTS]
-    if unknown:
+    if unknown := [name for name in names if name not in CONTESTANTS]:
         raise InputError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
 
 
