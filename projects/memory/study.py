@@ -53,7 +53,7 @@ def train(data: Path, folder: Path, iterations: int, persistent: bool) -> dict[s
     """Train; return for each process [iteration, MB, open files] every 20 iterations."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from vitpose.demo.train_and_test import data_options
+    from vitpose.demo.pipeline import data_options
     from vitpose.runs.command import mim_command, run_logged
     from vitpose.runs.training_log import parse_step
 

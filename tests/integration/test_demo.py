@@ -26,7 +26,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, run_forked):
         log.touch()
         assert command[:3] == [sys.executable, '-m', 'vitpose'] and main([*map(str, command[3:])]) == 0
 
-    monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', run_forked)
+    monkeypatch.setattr('vitpose.demo.pipeline.run_logged', run_forked)
     monkeypatch.setattr(crossing_video, 'run_logged', predict)
     monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'

@@ -26,8 +26,7 @@ def register(name: str, make: Make) -> None:
 
 def check_packages(command: str, *packages: str) -> None:
     """Raise `LeftOut` with the command that installs them unless all packages are installed."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in packages if find_spec(name) is None]:
         raise LeftOut(f'{", ".join(missing)} not installed: {command}')
 
 
@@ -49,8 +48,7 @@ def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str,
 
 def check_names(names: Sequence[str]) -> None:
     """Raise a ValueError for a name that is not one of `CONTESTANTS`."""
-    unknown = [name for name in names if name not in CONTESTANTS]
-    if unknown:
+    if unknown := [name for name in names if name not in CONTESTANTS]:
         raise InputError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
 
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 from ..errors import InputError, started
+from ..runs.table import machine, usable_cores
 from ..shipped import find_config
 from .paths import check_readable, read_files
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
@@ -68,10 +69,9 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
-        _measure_training(args)
-        return
+        return _measure_training(args)
     check_positive(args, 'rounds', 'batch_size')
-    args.batch_size = 16 if args.batch_size is None else args.batch_size
+    args.batch_size = args.batch_size or 16
     from ..bench.bench_setup import make_setup
     from ..bench.contestants import check_names, make_contestants
     from ..bench.crowd_scenes import render_people
@@ -102,10 +102,8 @@ def _measure_training(args: argparse.Namespace) -> None:
     import torch
     from rich.console import Console
 
-    from ..bench.training_speed import measure
-    from ..bench.training_speed_report import describe, table, transforms_table
+    from ..bench.training_speed import describe, measure, table, transforms_table
     from ..predict.models.torch_model import read_config
-    from ..runs.table import machine, usable_cores
 
     configs: dict[str, Any] = {}
     for path in filter(None, (args.train, args.beside)):
@@ -134,7 +132,6 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     from ..bench.crowd_scenes import SIZE
     from ..bench.report import table, write_json
     from ..bench.rounds import measure
-    from ..runs.table import machine
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task('', total=(args.rounds + 1) * len(contestants))

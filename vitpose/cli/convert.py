@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExistingFileError, InputError
+from ..plain_json import is_plain
 from .paths import check_readable
 
 DESCRIPTION = """Write a checkpoint in the format that others read:
@@ -50,8 +51,6 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
-
-    from ..plain_json import is_plain
 
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
+from ..runs.table import figures_table
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device, check_positive
@@ -101,8 +102,6 @@ def _measure(models: list[Any], rows: Sequence[dict[str, float]], args: argparse
 
 def _tables(names: list[str], figures: Sequence[dict[str, float]], compare: bool) -> Iterator[Any]:
     """Yield tables with one row per config: the model, its GMACs by part, and what was measured."""
-    from ..runs.table import figures_table
-
     first = figures[0]
     parts = [key for key in first if key.endswith('GMACs') and key not in WHOLE]
     measured = [key for key in first if key not in (*WHOLE, *parts)]

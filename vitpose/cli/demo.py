@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> None:
     check_positive(args, 'train', 'val', 'epochs')
     from ..demo.pipeline import prepare_folder, run_demo
     from ..predict.optional_imports import import_optional
+    from ..runs.table import print_table
     from ..shipped import shipped
     from ..synthetic.render_settings import RenderSettings
-    from .printed_table import print_table
 
     settings = RenderSettings(args.train, args.val, args.seed, args.difficulty)
     config = shipped(CONFIG)

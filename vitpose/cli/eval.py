@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from ..errors import printable
+from ..runs.table import figures_table
 from .paths import check_readable
 
 DESCRIPTION = """Score finished predictions against COCO annotations, without a model: COCO's AP
@@ -37,8 +38,6 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(scores | {'notes': notes}, indent=1))
         return
     from rich.console import Console
-
-    from ..runs.table import figures_table
 
     def text(value: float | None) -> str:
         return '-' if value is None or value == -1 else f'{value:,}' if isinstance(value, int) else f'{value:.3f}'

@@ -81,14 +81,13 @@ def run(args: argparse.Namespace) -> None:
     target.check(args.out)
     if not args.overwrite and (old := [file for file in possible_files(args.out) if file.exists()]):
         raise InputError(f'{old[0]} exists: pass another --out, or --overwrite')
-    is_calibrated = target.is_calibrated
-    if is_calibrated and not args.images:
+    if target.is_calibrated and not args.images:
         check_crop_count(0)
     model = _load_model(named, args)
-    wanted = CALIBRATION_CROPS if is_calibrated else COMPARED_CROPS
+    wanted = CALIBRATION_CROPS if target.is_calibrated else COMPARED_CROPS
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
-    if is_calibrated:
+    if target.is_calibrated:
         check_crop_count(given)
     elif missing := COMPARED_CROPS - len(crops):
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))

@@ -12,7 +12,6 @@ from .shared_options import check_positive
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `read_input_options` reads."""
     add = parser.add_argument_group('videos, cameras and streams').add_argument
     add('--start', default='0', metavar='TIME', help='begin videos there: seconds, m:ss or h:mm:ss')
     add('--end', default='inf', metavar='TIME', help='end videos before that time')
@@ -59,7 +58,6 @@ def _seconds(option: str, text: str) -> float:
 
 
 def add_box_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how to read --boxes."""
     add = parser.add_argument
     add('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
     add('--category', metavar='NAME', help='COCO category whose --boxes are used (default: person, if there is one)')
@@ -67,7 +65,6 @@ def add_box_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_detector_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of --detector, which `read_detector_options` reads."""
     add = parser.add_argument
     add('--det-score', type=float, metavar='S', help='keep boxes with a higher score (default 0.3)')
     text = "drop the lower-scoring of two boxes that overlap more than this (default: the detector's)"

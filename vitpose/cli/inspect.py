@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from vitpose_base.installed import missing_packages
 
 from ..errors import printable
+from ..plain_json import is_plain
+from ..runs.table import print_table
+from ..shipped import TOP
 from .paths import check_readable
 
 DESCRIPTION = """Show the origin and content of a checkpoint: size, decoders with their number of
@@ -40,8 +44,6 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(description, indent=2))
         return
-    from .printed_table import print_table
-
     rows = {key.replace('_', ' '): _shown(value) for key, value in description.items()}
     print_table(printable(str(args.checkpoint)), rows)
 
@@ -50,8 +52,6 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
-
-    from ..plain_json import is_plain
 
     loaded = load_checkpoint(path)
     notes: list[str] = []
@@ -85,24 +85,21 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         training={key: v for key, v in training.items() if is_plain(v, 100) and len(str(v)) < 200},
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
         # the patches of all shipped configs are 16x16
-        configs=_find_configs(kind, name or '', parts.size, heads, parts.grid) if patch == [16, 16] else [],
+        configs=list(_find_configs(kind, name or '', parts.size, heads, parts.grid)) if patch == [16, 16] else [],
     )
 
 
-def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> list[str]:
+def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> Iterator[str]:
     """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
     if not heads or grid is None or missing_packages(('mmengine',)):
-        return []
+        return
     from mmengine.config import Config
 
     from vitpose_mm.networks.vit_sizes import parse_size
 
-    from ..shipped import TOP
-
     image = f'{16 * grid[0]}x{16 * grid[1]}'
     wanted = sorted((head['keypoints'], head['decoder']) for head in heads)
     root = next(filter(Path.is_dir, (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs')), TOP / 'configs')
-    configs = []
     for path in sorted(root.rglob(f'{kind}-{name}*{image}.py')):
         if not re.fullmatch(rf'{kind}-[a-z]+(-simple)?', path.stem.split('_')[0]):
             continue  # attention variants and students start from other models
@@ -111,8 +108,7 @@ def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tu
         parts = head['heads'].values() if 'heads' in head else [head]
         decoders = [(part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic') for part in parts]
         if (arch.depth, arch.embed_dim) == size and sorted(decoders) == wanted:
-            configs.append(str(path.relative_to(root.parent)))
-    return configs
+            yield str(path.relative_to(root.parent))
 
 
 def _shown(value: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
+from ..models.names import SHIPPED, check_name, exported_file, find_files, model_file
 from .paths import check_readable
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
@@ -48,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from ..models.catalogue import find_model, read_catalogue
-    from ..models.names import SHIPPED, check_name, find_files, model_file
 
     models = read_catalogue()
     if args.action == 'fetch':
@@ -105,8 +105,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _export(name: str) -> None:
-    from ..models.names import exported_file, find_files
-
     if not (out := exported_file(name)).is_file():
         from ..export.rendered_crops import crop_people
         from ..export.writing import COMPARED_CROPS, Target, write_file

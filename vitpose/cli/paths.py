@@ -5,12 +5,10 @@ import mimetypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError, MissingFileError
-
-if TYPE_CHECKING:
-    from ..models.catalogue import NamedModel
+from ..models.catalogue import NamedModel
+from ..models.names import check_name, find_files, is_name
 
 NAMES_SHOWN = 5  # of other files, in a message
 
@@ -38,32 +36,27 @@ def check_readable(path: str | Path | None, noun: str = 'file', folder: bool = F
 
 def check_model(model: str | None, option: str = '') -> None:
     """Refuse an unknown name of a model, or an unreadable exported file; None passes, and nothing is downloaded."""
-    from ..models.names import check_name, is_name
-
     if model is not None and is_name(model):
         check_name(model)
     else:
         check_readable(model, 'file or model name', folder=True, option=option)
 
 
-def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] = ('', '')) -> 'NamedModel':
+def read_files(config: Path, checkpoint: Path | None) -> NamedModel:
     """Find the files of a config with its checkpoint, or of the name of published weights, which are downloaded.
 
     OSError if a file does not exist; ValueError for an unknown name, or that of an exported file.
     """
-    from ..models.catalogue import NamedModel
-    from ..models.names import check_name, find_files, is_name
-
     if checkpoint is None and is_name(config):
         check_name(str(config))
         named = find_files(str(config))
         if named.config is None:
             raise InputError(f'{config} is an exported file already: expected a config with its checkpoint')
         return named
-    check_readable(config, 'config file', option=options[0])
+    check_readable(config, 'config file')
     if checkpoint is None:
         raise InputError(f'{config}: expected a checkpoint with a config file')
-    check_readable(checkpoint, 'checkpoint', folder=True, option=options[1])
+    check_readable(checkpoint, 'checkpoint', folder=True)
     return NamedModel(checkpoint, config)
 
 

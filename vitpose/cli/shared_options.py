@@ -23,7 +23,6 @@ def add_rendering(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: Any) -> None:
-    """Add --cfg-options, whose words `parse_config_options` reads."""
     text = 'override keys of the config, as in `mim train`'
     parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help=text)
 

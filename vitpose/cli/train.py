@@ -43,12 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('config', type=find_config, metavar='CONFIG', help='config of `vitpose dataset`, or any that trains by epochs')
     add('--epochs', type=int, metavar='N', help='train for N epochs: schedule, warm-up and validation interval follow')
     add('--resume', action='store_true', help='continue the run in the work directory')
-    add(
-        '--device',
-        default='auto',
-        metavar='NAME',
-        help="'cpu', or GPUs: 0 or 0,1 (default: the first, if there is one)",
-    )
+    text = "'cpu', or GPUs: 0 or 0,1 (default: the first, if there is one)"
+    add('--device', default='auto', metavar='NAME', help=text)
     text = "samples per step on each device; 'auto': the config's, or as many as fit into its memory"
     add('--batch', metavar='N', help=text)
     add('--patience', type=int, metavar='N', help='stop after N validations without a better score')

@@ -16,15 +16,15 @@ from ..predict.detection.two_pass import TwoPassDetector
 from ..predict.models.loading import load_model
 from ..predict.outputs.drawn_files import write_jpeg
 from ..predict.predictor import PosePredictor
+from ..runs.command import mim_command, run_logged
 from ..runs.table import machine, markdown, minutes
-from ..runs.training_log import best_checkpoint, read_curve
+from ..runs.training import progress_line
+from ..runs.training_log import AP, best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
 from ..synthetic.render_settings import RenderSettings
 from ..synthetic.writer import write_dataset
 from .crossing_video import predict_video
-from .gallery import draw_gallery
-from .learning_curve import draw_learning_curve
-from .train_and_test import test, train
+from .gallery import draw_gallery, draw_learning_curve
 
 PHOTO = Path(__file__).with_name('skier.jpg')  # Flickr 6795644157, COCO val2017 785, CC BY 2.0
 MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
@@ -99,3 +99,31 @@ def run_demo(
     write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
     write_text(out / MARKER, json.dumps({'metrics': metrics, 'seconds': seconds, 'table': rows}, indent=1) + '\n')
     return rows, [photo, out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
+
+
+def train(config: Path, out: Path, epochs: int | None) -> None:
+    """Train on `out`/data, by default for the config's epochs; write the run to `out`/run and the log to train.log."""
+    from mmengine.config import Config
+
+    options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
+    if epochs is not None:
+        keys = ('train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end')
+        options += [f'{key}={epochs}' for key in keys]
+    with progress_line(epochs or int(Config.fromfile(config).train_cfg.max_epochs), AP) as show:
+        run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show)
+
+
+def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:
+    """Test with flip test on the held-out images of `out`/data; return metrics, and a pickle file with predictions."""
+    metrics, predictions = out / 'metrics.json', out / 'predictions.pkl'
+    files = ('--checkpoint', str(checkpoint), '--out', str(metrics), '--dump', str(predictions))
+    options = [*data_options(out / 'data'), f'test_evaluator.0.ann_file={out}/data/annotations/val.json']
+    options += [f'model.test_cfg.{name}=True' for name in ('flip_test', 'output_heatmaps')]
+    run_logged(mim_command('test', config, out / 'run', *files, *options), out / 'test.log')
+    return json.loads(metrics.read_text(encoding='utf-8')), predictions
+
+
+def data_options(data: Path) -> list[str]:
+    """Return the `--cfg-options` that point a config of configs/synthetic to another data folder."""
+    roots = (f'{split}_dataloader.dataset.data_root={data}/' for split in ('train', 'val', 'test'))
+    return ['--cfg-options', *roots, f'val_evaluator.ann_file={data}/annotations/val.json']

@@ -26,16 +26,14 @@ _REMEDIES = {
 
 def find_missing_files(config: Any) -> dict[str, str]:
     """Return a message per file or folder that an MMEngine config names but that does not exist; URLs are skipped."""
-    keys: dict[str, list[str]] = {}
-    remedies: dict[str, str] = {}
+    missing: dict[str, tuple[list[str], str]] = {}  # keys and remedy, by path
     for key, value, root in _strings({used: config.get(used) for used in _USED}):
         for pattern, remedy in _REMEDIES.items():
             if value and fnmatch(key, pattern):
                 path = os.path.join(root, value) if pattern in _UNDER_DATA_ROOT else value
                 if '://' not in path and not os.path.exists(path):
-                    keys.setdefault(path, []).append(key)
-                    remedies.setdefault(path, remedy)
-    return {path: f'{path} is missing ({", ".join(names)}): {remedies[path]}' for path, names in keys.items()}
+                    missing.setdefault(path, ([], remedy))[0].append(key)
+    return {path: f'{path} is missing ({", ".join(keys)}): {remedy}' for path, (keys, remedy) in missing.items()}
 
 
 def _strings(node: Any, key: str = '', root: str = '') -> Iterator[tuple[str, str, str]]:

@@ -65,8 +65,7 @@ def read_pins(text: str, python: tuple[int, int]) -> Versions:
     """Read the pinned versions for a version of Python: lines `name==version`, or with `; python_version < '3.11'`."""
     pins = {}
     for line in text.splitlines():
-        match = re.match(r'([\w.-]+)==([\w.+]+)(?:; *python_version *(<|>=) *\'(.+)\')?', line)
-        if match:
+        if match := re.match(r'([\w.-]+)==([\w.+]+)(?:; *python_version *(<|>=) *\'(.+)\')?', line):
             name, version, sign, bound = match.groups()
             if sign is None or (python < parse_version(bound)) == (sign == '<'):
                 pins[re.sub(r'[-_.]+', '-', name).lower()] = version  # as package indexes normalize names

@@ -4,13 +4,12 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..shipped import TOP
 from . import stack
-from .known_bad import find_known_bad, is_published_wheel, lacks_ops
-from .machine import find_machine_problems
+from .known_bad import find_known_bad, find_machine_problems, is_published_wheel, lacks_ops
 
 TESTED_PYTHONS = ((3, 10), (3, 12))
 # reports each import as soon as it is done, so that a crash can be attributed to its module
@@ -62,9 +61,8 @@ def find_import_errors(modules: Sequence[str]) -> dict[str, str]:
     return errors
 
 
-def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> list[Row]:
+def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> Iterator[Row]:
     """Compare the installed version of every part with the tested one; `errors` are from `find_import_errors`."""
-    rows = []
     for part in stack.PARTS:
         # the installed distribution, otherwise the tested one
         present = [name for name in part.distributions if name in versions]
@@ -77,8 +75,7 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
         else:
             same = not tested or installed.split('+')[0] == tested.split('+')[0]
             state = 'broken' if error else 'ok' if same else 'untested'
-        rows.append(Row(name, installed, tested, state, note, stack.fix_command(name, pins, again=bool(error))))
-    return rows
+        yield Row(name, installed, tested, state, note, stack.fix_command(name, pins, again=bool(error)))
 
 
 def device_note(devices: str) -> str:
@@ -107,7 +104,7 @@ def make_report(imports: bool = True) -> tuple[str, list[Row], list[str], bool]:
     state, note = ('ok', '') if sys.version_info[:2] <= TESTED_PYTHONS[1] else ('untested', note)
     python = Row('Python', platform.python_version(), f'{oldest} to {newest}', state, note)
     rows = [python, *examine(versions, pins, errors)]
-    problems = find_known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops())
+    problems = list(find_known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops()))
     wrong = [row for row in rows if row.state in ('missing', 'broken')]
     optional = {name for part in stack.PARTS if part.optional_for for name in part.distributions}
     lines = [f'Known to fail: {what}.\n    {fix}' for what, fix in problems]

@@ -53,7 +53,7 @@ def download(model: PublishedModel, folder: Path | None = None) -> tuple[Path, s
     name = unquote(Path(urlsplit(url).path).name)
     is_for_browsers = urlsplit(url).hostname in BROWSER_HOSTS
     if name == 'model.safetensors' or is_for_browsers:  # the name of the file says nothing by itself
-        name = model.name.rpartition('/')[2] + (Path(name).suffix if Path(name).suffix else '.pth')
+        name = model.name.rpartition('/')[2] + (Path(name).suffix or '.pth')
     file = folder / name
     if is_for_browsers and not file.exists():
         remedy = f'open {url}, save the file as {file}, and try again'

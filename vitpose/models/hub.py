@@ -35,9 +35,8 @@ def hub_folder(name: str) -> Path:
         folder = Path(hub.snapshot_download(name, local_files_only=True, **options))
         if any(folder.glob('*.safetensors')):
             return folder
-    is_offline = bool(os.environ.get('VITPOSE_OFFLINE'))
     try:
-        folder = Path(hub.snapshot_download(name, local_files_only=is_offline, **options))
+        folder = Path(hub.snapshot_download(name, local_files_only=bool(os.environ.get('VITPOSE_OFFLINE')), **options))
     except RepositoryNotFoundError as problem:
         raise InputError(f'{name}: neither a name of `vitpose models` nor a public model of the hub') from problem
     except Exception as problem:  # of any layer below

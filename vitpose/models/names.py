@@ -51,9 +51,8 @@ def check_name(name: str, suffix: str = '.onnx') -> None:
 def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
     """Find the files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
 
-    Without torch, that is the file of `vitpose models export`, if there is one.
-
-    ValueError if no model has the name, or its form is unknown; DownloadError if it cannot be downloaded.
+    Without torch, that is the file of `vitpose models export`, if there is one. ValueError if no model has the name, or
+    its form is unknown; DownloadError if it cannot be downloaded.
     """
     if name in SHIPPED:
         return NamedModel(model_file(name, suffix))
@@ -74,8 +73,7 @@ def exported_file(name: str) -> Path:
     """Return where `vitpose models export` puts the ONNX form of a name: in the cache; a model's names share it."""
     from .download import cache_folder
 
-    published = _find_published(name)
-    if published:
+    if published := _find_published(name):
         name = ':'.join(filter(None, (published[0].name, published[1])))
     return cache_folder() / f'{re.sub("[/:]", "--", name)}.onnx'
 
@@ -90,13 +88,6 @@ def _find_published(name: str) -> tuple[PublishedModel, str] | None:
         if Path(name).is_dir() or ('/' in name and not is_listed):
             return None
         raise
-
-
-def keypoints_of(named: NamedModel) -> str:
-    """Return the dataset of a single-dataset model, by the folder of its config."""
-    assert named.config is not None
-    folder = named.config.parent.name
-    return {'wholebody': 'coco_wholebody', 'humanart': 'Human-Art'}.get(folder, folder)
 
 
 def detector_file(name: str, timeout: float = 30) -> Path:

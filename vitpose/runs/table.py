@@ -46,3 +46,16 @@ def figures_table(title: str, *headings: str, caption: str | None = None, fold_n
     for i, heading in enumerate(headings):
         table.add_column(heading, justify='right' if i else 'left', no_wrap=fold_names == bool(i), overflow='fold')
     return table
+
+
+def print_table(title: str, rows: Mapping[str, str]) -> None:
+    """Print a table of two columns on the terminal; nothing in it is rich's markup."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False)
+    table.add_column(style='bold', no_wrap=True)
+    table.add_column(overflow='fold')
+    for row in rows.items():
+        table.add_row(*row)
+    Console(markup=False, emoji=False).print(table)

@@ -56,8 +56,7 @@ def _parse_number(text: str) -> float | None:
 
 def read_curve(work_dir: Path, name: str = AP) -> Curve:
     """Read the curve of the run in MMEngine's work directory, with its resumed parts. FileNotFoundError without any."""
-    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
-    if not files:
+    if not (files := sorted(work_dir.glob('*/vis_data/scalars.json'))):
         raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
     curve, minutes, done = Curve(), 0.0, 0
     for record in (json.loads(line) for file in files for line in file.read_text(encoding='utf-8').splitlines()):

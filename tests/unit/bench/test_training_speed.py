@@ -1,7 +1,6 @@
 import pytest
 
-from vitpose.bench.training_speed import Speed
-from vitpose.bench.training_speed_report import describe
+from vitpose.bench.training_speed import Speed, describe
 from vitpose.cli.main import main
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'

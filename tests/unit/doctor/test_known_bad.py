@@ -28,7 +28,7 @@ def test_combinations():
 
 def test_legacy_stack_and_mmcv_without_ops():
     legacy = stack.read_stack('legacy')
-    assert find_known_bad(legacy, legacy, coco_wheel=True, no_ops=False) == []
+    assert list(find_known_bad(legacy, legacy, coco_wheel=True, no_ops=False)) == []
     ((what, fix),) = find_known_bad(GOOD, PINS, coco_wheel=False, no_ops=True)
     assert 'no compiled ops' in what and 'MMCV_WITH_OPS=1' in fix and '--force-reinstall' in fix
     assert not lacks_ops()  # this environment

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vitpose.doctor import machine
+from vitpose.doctor import known_bad
 
 
 @pytest.fixture
@@ -13,14 +13,14 @@ def problems(monkeypatch):
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=50 * 2**30))
     for name in ('CC', 'CXX'):
         monkeypatch.delenv(name, raising=False)
-    return lambda: '\n'.join(map(' '.join, machine.find_machine_problems()))
+    return lambda: '\n'.join(map(' '.join, known_bad.find_machine_problems()))
 
 
 def test_full_disk_and_little_memory(problems, monkeypatch):
     assert problems() == ''  # of this machine
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**30))
     page = os.sysconf('SC_PAGE_SIZE')
-    monkeypatch.setattr(machine.os, 'sysconf', lambda name: page if name == 'SC_PAGE_SIZE' else 2**30 // page)
+    monkeypatch.setattr(known_bad.os, 'sysconf', lambda name: page if name == 'SC_PAGE_SIZE' else 2**30 // page)
     assert '1.0 GB are free' in problems() and '1.0 GB of memory' in problems()
 
 

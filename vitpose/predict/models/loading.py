@@ -7,7 +7,7 @@ from vitpose_base.installed import missing_packages
 
 from ...errors import InputError
 from ...models.catalogue import MSRA, NamedModel
-from ...models.names import check_name, find_files, is_name, keypoints_of
+from ...models.names import check_name, find_files, is_name
 from ..optional_imports import check_openmmlab, import_optional
 from .exported import ExportedModel, is_checkpoint, is_exported
 
@@ -56,7 +56,8 @@ def load_model(
         if named.config is None:
             config = named.file
         elif named.cfg_options and missing_packages() and not cfg_options:  # a name; options take a config
-            dataset = dataset or keypoints_of(named)
+            folder = named.config.parent.name
+            dataset = dataset or {'wholebody': 'coco_wholebody', 'humanart': 'Human-Art'}.get(folder, folder)
             return load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
         else:
             config, checkpoint = named.config, named.file
