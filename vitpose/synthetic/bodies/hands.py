@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .pose_families import FAMILIES, WEIGHTS, Repertoire
-from .skeleton import HUMAN, Angles, Body, Bone, Joint, both_bones, both_sides
+from .skeleton import HUMAN, Angles, Body, Bone, Joint, both_sides
 from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
@@ -37,7 +37,7 @@ def _add_fingers(body: Body) -> Body:
             if i > 1:
                 bones[parent] = Bone(parent, name, radii, z_offset=0.006)
             parent = name
-    return replace(body, joints=body.joints | both_sides(joints), bones=body.bones | both_bones(bones))
+    return replace(body, joints=body.joints | both_sides(joints), bones=body.bones | both_sides(bones))
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:
