@@ -14,7 +14,7 @@ from mmengine.structures import PixelData
 from mmpose.registry import DATASETS
 
 from .bad_images import bad_image_list_path, first_readable
-from .member_datasets import find_members
+from .combined import find_members
 
 INDEX_FILE = 'cache.json'
 
