@@ -165,10 +165,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         """Return whether a detected box has no area or lies outside its image; raise if such boxes are not skipped."""
         x1, y1, x2, y2 = (float(value) for value in data_info['bbox'][0])
         height, width = data_info['img_shape']
-        overlap_x = min(x2, width) - max(x1, 0)
-        overlap_y = min(y2, height) - max(y1, 0)
-        # `not >` instead of `<=`, so that NaN is bad too
-        bad = not (overlap_x > 0 and overlap_y > 0)
+        bad = find_box_problem(data_info, width, height) is not None
         if bad and not self._drops_bad_boxes:
             raise ValueError(
                 f'{self.bbox_file}: the detection with id {data_info["id"]} in image {data_info["img_id"]} has box '
