@@ -47,12 +47,12 @@ class LazyLoadImage(BaseTransform):
     def transform(self, results: dict) -> dict[str, Any]:
         """Read `img_path`. MissingImageError if it is missing, BadImageError if empty, truncated or not an image."""
         path = results['img_path']
-        data = read_image_file(path, self.backend_args)
-        shape, image = jpeg_size(data), None
+        content: Any = read_image_file(path, self.backend_args)
+        shape = jpeg_size(content)
         if shape is None:
-            image = decode_image(data, path, bits=self.bits)
-            shape = image.shape[:2]
-        results[IMAGE_FILE] = data if image is None else image
+            content = decode_image(content, path, bits=self.bits)
+            shape = content.shape[:2]
+        results[IMAGE_FILE] = content
         results['img_shape'] = results['ori_shape'] = shape
         return results
 
