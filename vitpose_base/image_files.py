@@ -51,8 +51,7 @@ def exif_orientation(image: Image.Image) -> int:
 def upright_size(path: Path) -> tuple[int, int]:
     """Return width and height in pixels of the upright image in a file, from its header.
 
-    Raises:
-        OSError, ValueError, SyntaxError: it cannot be opened, or is not an image.
+    OSError, ValueError or SyntaxError if it cannot be opened, or is not an image.
     """
     with open_image(path) as image:
         return image.size[::-1] if exif_orientation(image) >= 5 else image.size  # 5 to 8: sideways

@@ -44,9 +44,8 @@ class ImageChecks(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on sample `idx`, or with on_bad_image='skip' on the next one whose image can be read.
 
-        Raises:
-            BadImageError: the image cannot be decoded completely; a `MissingImageError` if it does not exist.
-            ValueError: too many images are bad.
+        BadImageError if the image cannot be decoded completely, a `MissingImageError` if it does not exist; ValueError
+        if too many images are bad.
         """
         return first_readable(self, idx, super().prepare_data)
 

@@ -115,8 +115,7 @@ class DecodeAndCrop(TopdownAffine):
     def transform(self, results: dict) -> dict[str, Any]:
         """Set `img` (h, w, 3), `transformed_keypoints` (1, K, 2), `input_size`, `input_center`, `input_scale`.
 
-        Raises:
-            BadImageError: the image cannot be decoded.
+        BadImageError if the image cannot be decoded.
         """
         if IMAGE_FILE not in results:
             return super().transform(results)
