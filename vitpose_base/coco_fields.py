@@ -42,8 +42,7 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             yield BadField('', 0, name, 'a list of at least one', content.get(name))
     images, rows, categories = (_get_list(content, name) for name in ('images', 'annotations', 'categories'))
     image_ids, row_ids = (Counter(row['id'] for row in _with_id(part)) for part in (images, rows))
-    kinds = {row['id']: row.get('keypoints') for row in _with_id(categories)}
-    names = {key: value if isinstance(value, list) else [] for key, value in kinds.items()}
+    names = {row['id']: _get_list(row, 'keypoints') for row in _with_id(categories)}
     points_of = (row.get('keypoints') for row in rows if isinstance(row, dict))
     lengths = Counter(len(points) for points in points_of if isinstance(points, list))
     usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PIL import Image
 
-EXIF_ORIENTATION = 0x112  # the tag's number
 NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these alone
 
 
@@ -46,14 +45,13 @@ def open_image(file: bytes | Path) -> Image.Image:
 
 def exif_orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of a Pillow image: 1 if upright, 5 to 8 if width and height are swapped."""
-    return image.getexif().get(EXIF_ORIENTATION, 1)
+    return image.getexif().get(0x112, 1)  # the tag's number
 
 
 def upright_size(path: Path) -> tuple[int, int]:
     """Return width and height in pixels of the upright image in a file, from its header.
 
-    Raises:
-        OSError, ValueError, SyntaxError: it cannot be opened, or is not an image.
+    OSError, ValueError or SyntaxError if it cannot be opened, or is not an image.
     """
     with open_image(path) as image:
         return image.size[::-1] if exif_orientation(image) >= 5 else image.size  # 5 to 8: sideways

@@ -1,6 +1,7 @@
 """Which packages are installed, and their versions."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -9,10 +10,8 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the version of each distribution that is installed, in the order of the names; nothing is imported."""
     versions = {}
     for name in dict.fromkeys(names):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 

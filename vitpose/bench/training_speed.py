@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
-from vitpose_mm.datasets.member_datasets import find_members
+from vitpose_mm.datasets.combined import find_members
 from vitpose_mm.hooks.compile_network import compile_network
 from vitpose_mm.noise import quiet
 

@@ -21,7 +21,7 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from torch.utils.data import ConcatDataset
 
 from vitpose_mm.cost.measure import make_step
-from vitpose_mm.datasets.member_datasets import find_members
+from vitpose_mm.datasets.combined import find_members
 from vitpose_mm.hooks.bare_model import bare_model
 
 from ..errors import one_line

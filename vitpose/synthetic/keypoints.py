@@ -44,8 +44,7 @@ _MPII_LINKS = links('*_ankle *_knee *_hip pelvis', 'pelvis thorax upper_neck hea
 _MPII_LINKS += links('upper_neck *_shoulder *_elbow *_wrist')
 MPII = KeypointSet(PERSON, _MPII, _MPII_LINKS, 'mpii')
 _ANIMAL = {
-    'left_eye': Landmark('left_eye', ('left_eye',)),
-    'right_eye': Landmark('right_eye', ('right_eye',)),
+    **both_landmarks('eye', 'eye', 'eye'),
     'nose': Landmark('nose', ('nose',)),
     'neck': Landmark('neck', ('throat', 'chest', 'left_upper_arm', 'right_upper_arm')),
     'root_of_tail': Landmark('tail_root', ('tail', 'loin')),

@@ -5,6 +5,7 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,12 +144,10 @@ def _load_folder(folder: Path) -> Checkpoint:
         config = dict(json.loads(path.read_text('utf-8'))) if path.is_file() else {}
     except (ValueError, TypeError, RecursionError) as problem:
         raise ValueError(f'{path} cannot be read as a JSON object: {" ".join(str(problem).split())[:200]}') from problem
-    try:
+    with suppress(KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # of a different model, or none
         vit = config.get('backbone_config', config)
         meta = {**meta, 'num_heads': vit.get('num_attention_heads')}
         meta = {**meta, 'grid': (np.broadcast_to(vit['image_size'], 2) // vit['patch_size']).tolist()}
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # a different model's config, or none
-        pass
     add_metadata(weights, meta)
     container = parts[0].container + (f', {len(files)} shards' if count else '')
     return Checkpoint(weights, {**parts[0].meta, 'config': config}, container)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import MMLogger
 
+from ..logs import log
 from .transforms.image_file import BadImageError, CheckedLoadImage
 
 MAX_BAD_SHARE = 0.01  # bad images per sample of a dataset; one is always accepted
 LIST_NAME = 'bad_images.txt'
-ON_BAD_IMAGE = ('raise', 'skip')
 
 
 class ImageChecks(BaseDataset):
@@ -31,7 +31,7 @@ class ImageChecks(BaseDataset):
     """
 
     def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
-        if on_bad_image not in ON_BAD_IMAGE:
+        if on_bad_image not in ('raise', 'skip'):
             raise ValueError(f"on_bad_image={on_bad_image!r}, expected 'raise' or 'skip'")
         if on_bad_image == 'skip' and kwargs.get('test_mode', False):
             raise ValueError("on_bad_image='skip' replaces samples, which would change a test's result: use 'raise'")
@@ -44,9 +44,8 @@ class ImageChecks(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on sample `idx`, or with on_bad_image='skip' on the next one whose image can be read.
 
-        Raises:
-            BadImageError: the image cannot be decoded completely; a `MissingImageError` if it does not exist.
-            ValueError: too many images are bad.
+        BadImageError if the image cannot be decoded completely, a `MissingImageError` if it does not exist; ValueError
+        if too many images are bad.
         """
         return first_readable(self, idx, super().prepare_data)
 
@@ -79,8 +78,7 @@ def report_bad_image(dataset: Any, error: BadImageError) -> None:
             if line not in bad:
                 file.write(line)
     if line not in bad:
-        text = f'replaced by the next sample: {error} ({len(bad) + 1} bad images of {name})'
-        print_log(text, logger='current', level=logging.WARNING)
+        log(f'replaced by the next sample: {error} ({len(bad) + 1} bad images of {name})', logging.WARNING)
     bad.add(line)
     if len(bad) > max(1, MAX_BAD_SHARE * len(dataset)):
         listed = f'They are listed in {dataset.bad_image_list}. ' if dataset.bad_image_list else ''
@@ -92,5 +90,5 @@ def report_bad_image(dataset: Any, error: BadImageError) -> None:
 
 def bad_image_list_path() -> Path | None:
     """Return the path of the list of a run's bad images: beside its log, which all processes know."""
-    log = MMLogger.get_current_instance().log_file
-    return Path(log).absolute().with_name(LIST_NAME) if log else None
+    log_file = MMLogger.get_current_instance().log_file
+    return Path(log_file).absolute().with_name(LIST_NAME) if log_file else None

@@ -29,17 +29,10 @@ READERS = (
     HumanArtDataset,
 )
 
-
-def make_checked(reader: type) -> type:
-    """Return a dataset class with the checks of `DatasetChecks`, named `Checked...` and registered."""
+for reader in READERS:  # attributes of this module, from which a data worker that is not forked imports them
     text = f'`{reader.__name__}` with the checks of `DatasetChecks`.'
-    return DATASETS.register_module()(
-        type(f'Checked{reader.__name__}', (DatasetChecks, reader), dict(__module__=__name__, __doc__=text))
-    )
-
-
-# as attributes of this module, from which a data worker that is not forked imports them
-globals().update({made.__name__: made for made in map(make_checked, READERS)})
+    made = type(f'Checked{reader.__name__}', (DatasetChecks, reader), dict(__module__=__name__, __doc__=text))
+    globals()[made.__name__] = DATASETS.register_module()(made)
 
 
 @DATASETS.register_module()

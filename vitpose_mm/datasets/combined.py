@@ -1,4 +1,4 @@
-"""A concatenation of pose datasets, each with its own pipeline, codec and keypoints."""
+"""A concatenation of pose datasets, each with its own pipeline, codec and keypoints, and its members."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -112,3 +112,20 @@ def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:
         )
     if not all(ratio >= 0 for ratio in ratios) or not any(ratios):
         raise ValueError(f'{argument}={list(ratios)}: expected numbers >= 0, at least one of them > 0')
+
+
+def find_members(dataset: Any) -> list[Any]:
+    """Return the datasets whose pipelines pack the samples: the combined or wrapped ones, or the dataset itself.
+
+    MMPose's `CombinedDataset` counts as one dataset, since it packs all samples with its own pipeline and metainfo.
+    """
+    if isinstance(dataset, CombinedDataset) and not isinstance(dataset, CombinedPoseDataset):
+        return [dataset]
+    inner = getattr(dataset, 'datasets', None) or list(filter(None, [getattr(dataset, 'dataset', None)]))
+    return [member for part in inner for member in find_members(part)] if inner else [dataset]
+
+
+def find_transforms(dataset: Any, kind: type) -> list[Any]:
+    """Return the transforms of a type in the pipeline of a dataset itself."""
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return [step for step in steps if isinstance(step, kind)]

@@ -6,14 +6,13 @@ import pickle
 from typing import Any
 
 import numpy as np
-from mmengine.fileio import exists, get_local_path
-from mmengine.logging import print_log
+from mmengine.fileio import exists, get, get_local_path
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from vitpose_base.coco_fields import find_bad_fields
 
+from ..logs import log
 from .bad_images import ImageChecks
-from .json_file import check_json_object, check_json_start, check_json_syntax
 from .transforms.image_file import MissingImageError
 
 MAX_SHOWN_IDS = 5
@@ -52,21 +51,27 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         json_files = [self.ann_file, *filter(None, [self.bbox_file])]
         for path in [*json_files, *filter(None, [getattr(self, 'headbox_file', None)])]:
             if not exists(path):
-                raise FileNotFoundError(self._missing_message(path))
+                raise FileNotFoundError(
+                    f'{type(self).__name__}: {path} does not exist. Expected below data_root={self.data_root!r}: the '
+                    f'annotation file {self.ann_file}, and the images in {next(iter(self.data_prefix.values()), "")}. '
+                    'Put the dataset there, change data_root and ann_file, or render synthetic data with '
+                    '`vitpose synth`.'
+                )
         for path in json_files:
-            check_json_start(path)
+            _check_json_start(path)
         try:
             return super().load_data_list()
-        except AssertionError:  # of xtcocotools
-            check_json_object(self.ann_file)
+        except AssertionError as error:  # of xtcocotools
+            if not get(self.ann_file).lstrip().startswith(b'{'):
+                text = 'expected a JSON object with images and annotations, got a list'
+                raise ValueError(f'{self.ann_file}: {text}') from error
             raise
         except (json.JSONDecodeError, UnicodeDecodeError):
             for path in json_files:
-                check_json_syntax(path)
+                _check_json_syntax(path)
             raise
         except (LookupError, TypeError, ValueError):
-            with get_local_path(self.ann_file) as path, open(path, 'rb') as file:
-                self._check_fields(json.load(file))
+            self._check_fields(json.loads(get(self.ann_file)))
             raise
 
     def filter_data(self) -> list[dict]:
@@ -95,14 +100,11 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     def get_data_info(self, idx: int) -> dict:
         """Return MMPose's record of sample `idx`, with a separate copy of the metainfo that MMPose adds."""
+        stored = super(BaseCocoStyleDataset, self).get_data_info(idx)
         if self._metainfo_copy is None:
-            record = super().get_data_info(idx)
-            stored = super(BaseCocoStyleDataset, self).get_data_info(idx)
-            added = {key: value for key, value in record.items() if key not in stored}
+            added = {key: value for key, value in super().get_data_info(idx).items() if key not in stored}
             self._metainfo_copy = pickle.dumps(added, pickle.HIGHEST_PROTOCOL)
-            return record
-        # several times faster than MMPose's deepcopy
-        return {**super(BaseCocoStyleDataset, self).get_data_info(idx), **pickle.loads(self._metainfo_copy)}
+        return {**stored, **pickle.loads(self._metainfo_copy)}  # several times faster than MMPose's deepcopy
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         """Return MMPose's instances without bad boxes, and its image records."""
@@ -133,12 +135,11 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         if not bad:
             return instances
         ids = ', '.join(str(instance['id']) for instance in bad[:MAX_SHOWN_IDS])
-        print_log(
+        log(
             f'{type(self).__name__}: skipped {len(bad)} of {len(instances)} instances of '
             f'{self.bbox_file or self.ann_file}, whose box has no area or lies outside its image: '
             f'ids {ids}{", ..." if len(bad) > MAX_SHOWN_IDS else ""}',
-            logger='current',
-            level=logging.WARNING,
+            logging.WARNING,
         )
         skipped = {id(instance) for instance in bad}
         return [instance for instance in instances if id(instance) not in skipped]
@@ -164,10 +165,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         """Return whether a detected box has no area or lies outside its image; raise if such boxes are not skipped."""
         x1, y1, x2, y2 = (float(value) for value in data_info['bbox'][0])
         height, width = data_info['img_shape']
-        overlap_x = min(x2, width) - max(x1, 0)
-        overlap_y = min(y2, height) - max(y1, 0)
-        # `not >` instead of `<=`, so that NaN is bad too
-        bad = not (overlap_x > 0 and overlap_y > 0)
+        bad = find_box_problem(data_info, width, height) is not None
         if bad and not self._drops_bad_boxes:
             raise ValueError(
                 f'{self.bbox_file}: the detection with id {data_info["id"]} in image {data_info["img_id"]} has box '
@@ -179,14 +177,6 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     def _where(self, instance: dict) -> str:
         return f'{self.ann_file}: annotation {instance["id"]} in image {instance["img_id"]} ({instance["img_path"]})'
-
-    def _missing_message(self, path: str) -> str:
-        images = next(iter(self.data_prefix.values()), '')
-        return (
-            f'{type(self).__name__}: {path} does not exist. Expected below data_root={self.data_root!r}: the '
-            f'annotation file {self.ann_file}, and the images in {images}. Put the dataset there, change data_root '
-            'and ann_file, or render synthetic data with `vitpose synth`.'
-        )
 
 
 def find_box_problem(instance: dict, width: int | None, height: int | None) -> str | None:
@@ -202,7 +192,33 @@ def find_box_problem(instance: dict, width: int | None, height: int | None) -> s
         x1, x2, y1, y2 = max(x1, 0), min(x2, width), max(y1, 0), min(y2, height)
     if w > 0 and h > 0 and x2 > x1 and y2 > y1:
         return None
-    shown = f'box (x, y, w, h) = ({x:g}, {y:g}, {w:g}, {h:g})'
-    if not (w > 0 and h > 0):
-        return f'{shown} has no area'
-    return f'{shown} lies outside the {width} x {height} image'
+    problem = f'lies outside the {width} x {height} image' if w > 0 and h > 0 else 'has no area'
+    return f'box (x, y, w, h) = ({x:g}, {y:g}, {w:g}, {h:g}) {problem}'
+
+
+def _check_json_start(path: str) -> None:
+    """Raise a ValueError if a file is empty or does not start like a JSON object or list."""
+    with get_local_path(path) as local_path, open(local_path, 'rb') as file:
+        start = file.read(4096).lstrip()
+    if not start:
+        raise ValueError(f'{path} is empty: expected JSON annotations. Download the file again.')
+    if start[:1] not in (b'{', b'['):
+        raise ValueError(
+            f"{path} is not JSON: it starts with {start[:20]!r}, expected '{{' or '['. Is it the annotation file?"
+        )
+
+
+def _check_json_syntax(path: str) -> None:
+    """Raise a ValueError that names the position if a file is not valid JSON."""
+    data = get(path)
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f'{path} is truncated or invalid JSON: {error.msg} at line {error.lineno}, column {error.colno}, '
+            f'position {error.pos} of {len(data)} bytes. Download the file again.'
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{path} is not text: byte {error.start} of {len(data)} is not {error.encoding}. Download the file again.'
+        ) from error

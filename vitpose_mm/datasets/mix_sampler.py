@@ -93,11 +93,6 @@ class FixedMixSampler(MultiSourceSampler):
         for position in range(self.epoch * drawn + self.rank, (self.epoch + 1) * drawn, self.world_size):
             if position // size != current:
                 current = position // size
-                order = self._permutation(size, current)
+                generator = torch.Generator().manual_seed(self.seed + current)
+                order = torch.randperm(size, generator=generator).tolist() if self.shuffle else list(range(size))
             yield first + order[position % size]
-
-    def _permutation(self, size: int, number: int) -> list[int]:
-        if not self.shuffle:
-            return list(range(size))
-        generator = torch.Generator().manual_seed(self.seed + number)
-        return torch.randperm(size, generator=generator).tolist()

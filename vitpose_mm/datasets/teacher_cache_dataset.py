@@ -14,7 +14,7 @@ from mmengine.structures import PixelData
 from mmpose.registry import DATASETS
 
 from .bad_images import bad_image_list_path, first_readable
-from .member_datasets import find_members
+from .combined import find_members
 
 INDEX_FILE = 'cache.json'
 
@@ -48,11 +48,10 @@ class TeacherCacheDataset:
             index = read_index(self.cache, self.identity)
             cached, self.seeds = index['seeds'], list(index['wanted'] if seeds is None else seeds)
         if not self.seeds or not set(self.seeds) <= set(cached):
-            choice = (
-                f' of {cached}, the seeds in {cache}: choose among them, or add seeds with `vitpose teacher-cache`'
-                if self.cache
-                else ', such as [0, 1, 2, 3]'
-            )
+            choice = ', such as [0, 1, 2, 3]'
+            if self.cache:
+                ways = 'choose among them, or add seeds with `vitpose teacher-cache`'
+                choice = f' of {cached}, the seeds in {cache}: {ways}'
             raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one{choice}')
         self._maps: dict[int, np.ndarray] = {}
         # a replacement needs its own heatmaps, so this dataset replaces samples instead of the wrapped datasets

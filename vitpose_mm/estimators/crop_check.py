@@ -5,7 +5,7 @@ from typing import Any
 
 from mmpose.datasets.transforms import TopdownAffine
 
-from ..datasets.member_datasets import find_members, find_transforms
+from ..datasets.combined import find_members, find_transforms
 from ..datasets.metainfo import parse_metainfo
 from ..heads import MultiDatasetHead
 from .teacher import Teacher

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..datasets.member_datasets import find_members
+from ..datasets.combined import find_members
 from .bare_model import bare_model
 
 

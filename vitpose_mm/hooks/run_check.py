@@ -20,7 +20,7 @@ from ..checkpoints.mmengine_loading import RESUME_SCHEME, SAFE_SCHEME, pretraine
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.validation import load_strictly
-from ..datasets.member_datasets import find_members, find_transforms
+from ..datasets.combined import find_members, find_transforms
 from ..datasets.metainfo import parse_metainfo
 from ..datasets.transforms.keypoint_target import KeypointTarget
 from ..datasets.transforms.lazy_decoding import DecodeAndCrop

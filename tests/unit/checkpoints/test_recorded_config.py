@@ -1,7 +1,7 @@
 import pytest
 from mmengine import Config
 
-from vitpose_mm.checkpoints.recorded_config import read_recorded_config
+from vitpose.predict.models.description import read_recorded_config
 
 
 def test_mmengines_text_is_read_as_its_config(root):

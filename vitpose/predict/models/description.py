@@ -1,12 +1,11 @@
 """What a checkpoint's weights do not tell: keypoints, crop, codec; of a shipped dataset, or as the file records it."""
 
+import ast
 import json
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from vitpose_mm.checkpoints.recorded_config import read_recorded_config
 
 from ...errors import InputError
 from ..scoring import Scoring
@@ -91,3 +90,24 @@ def recorded_dataset(meta: dict[str, Any]) -> str | None:
     metainfo = meta.get('dataset_meta')
     name = metainfo.get('dataset_name') if isinstance(metainfo, dict) else meta.get('dataset')
     return name if isinstance(name, str) else None
+
+
+class _DictCalls(ast.NodeTransformer):
+    """Turn dict(a=1) into {'a': 1}."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: D102, N802
+        self.generic_visit(node)
+        if ast.unparse(node.func) != 'dict' or node.args:
+            return node
+        return ast.Dict(
+            [ast.Constant(key.arg) if key.arg else None for key in node.keywords], [key.value for key in node.keywords]
+        )
+
+
+def read_recorded_config(meta: dict[str, Any]) -> dict[str, Any]:
+    """Read the assignments of literals in a file's `cfg`; {} without one, or if it is not MMEngine's text."""
+    try:
+        body = ast.parse(meta['cfg']).body
+        return {line.targets[0].id: ast.literal_eval(_DictCalls().visit(line.value)) for line in body}  # type: ignore[attr-defined]
+    except (KeyError, TypeError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError):
+        return {}

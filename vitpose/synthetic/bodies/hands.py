@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .pose_families import FAMILIES, WEIGHTS, Repertoire
-from .skeleton import HUMAN, Angles, Body, Bone, Joint, both_bones, both_sides
+from .skeleton import HUMAN, Angles, Body, Bone, Joint, both_sides
 from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
@@ -29,15 +29,14 @@ def _add_fingers(body: Body) -> Body:
     bones = {'left_hand': Bone('left_wrist', 'left_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)}
     for finger, offsets in _OFFSETS.items():
         limits = (_THUMB, _THUMB, _THUMB, Joint.limits) if finger == 'thumb' else (_KNUCKLE, _CURL, _CURL, Joint.limits)
-        radii = (_RADII[finger], _RADII[finger] * 0.9)
         parent = 'left_wrist'
         for i, (offset, limit) in enumerate(zip(offsets, limits, strict=True), 1):
             name = f'left_{finger}{i}'
             joints[name] = Joint(parent, offset, limit, 'arms')
             if i > 1:
-                bones[parent] = Bone(parent, name, radii, z_offset=0.006)
+                bones[parent] = Bone(parent, name, (_RADII[finger], _RADII[finger] * 0.9), z_offset=0.006)
             parent = name
-    return replace(body, joints=body.joints | both_sides(joints), bones=body.bones | both_bones(bones))
+    return replace(body, joints=body.joints | both_sides(joints), bones=body.bones | both_sides(bones))
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:

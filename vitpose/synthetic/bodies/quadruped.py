@@ -7,7 +7,7 @@ import numpy as np
 
 from ..paint import Appearance, sample_color
 from .pose_families import Repertoire, both, left, right
-from .skeleton import Angles, Body, Bone, Joint, both_bones, both_sides
+from .skeleton import Angles, Body, Bone, Joint, both_sides
 from .species import Species
 
 _JOINTS = {
@@ -56,7 +56,7 @@ _BONES = {
 }
 _FACTORS = dict(trunk=(0.92, 1.08), neck=(0.6, 1.4), legs=(0.75, 1.25), muzzle=(0.5, 1.4))
 _FACTORS |= dict(ears=(0.5, 1.3), tail=(0.7, 1.6), girth=(0.85, 1.25))
-BODY = Body(both_sides(_JOINTS), both_bones(_BONES), _FACTORS, head_radii=(0.05, 0.052, 0.06))
+BODY = Body(both_sides(_JOINTS), both_sides(_BONES), _FACTORS, head_radii=(0.05, 0.052, 0.06))
 
 GAITS: dict[str, Angles] = {
     'stand': {'head': (18, 0, 0)},

@@ -7,6 +7,7 @@ forward, and a positive z lifts a left limb away from the body. For right joints
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,13 @@ class Joint:
     limits: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))  # of the angles about x, z and y
     stretch: str | None = None  # build factor (see `Body.factors`) that multiplies the offset
 
+    def mirrored(self) -> 'Joint':
+        """Return the joint of the other side."""
+        about_x, (z_low, z_high), (y_low, y_high) = self.limits
+        x, y, z = self.offset
+        limits = (about_x, (-z_high, -z_low), (-y_high, -y_low))
+        return Joint(self.parent and mirror_name(self.parent), (-x, y, z), limits, self.stretch)
+
 
 @dataclass(frozen=True)
 class Bone:
@@ -35,6 +43,10 @@ class Bone:
     flatness: float = 1.0  # ratio of depth to width of the cross-section; 1 is round
     cap: float = 1.0  # ratio of length to radius of the rounded ends
     z_offset: float = 0.0  # added to the z of the middle, in statures, when parts are sorted from back to front
+
+    def mirrored(self) -> 'Bone':
+        """Return the bone of the other side."""
+        return replace(self, start=mirror_name(self.start), end=mirror_name(self.end))
 
 
 @dataclass(frozen=True)
@@ -52,12 +64,10 @@ class Body:
 
     def clip(self, angles: Angles) -> Angles:
         """Clip angles to the joint limits, and add those of the joints that are not listed, which are 0."""
-        clipped: Angles = {}
-        for name, joint in self.joints.items():
-            low, high = zip(*joint.limits, strict=True)
-            x, z, y = np.clip(angles.get(name, (0, 0, 0)), low, high).tolist()
-            clipped[name] = (x, z, y)
-        return clipped
+        return {
+            name: tuple(np.clip(angles.get(name, (0, 0, 0)), *np.transpose(joint.limits)).tolist())
+            for name, joint in self.joints.items()
+        }
 
     def forward(
         self, angles: Angles, build: dict[str, float] | None = None, root: np.ndarray | None = None
@@ -93,33 +103,17 @@ def rotation(x: float, z: float, y: float) -> np.ndarray:
 
 def mirror_name(name: str) -> str:
     """Return the name of the same part on the other side; names without a side are unchanged."""
-    for side, other in (('left_', 'right_'), ('right_', 'left_')):
-        if name.startswith(side):
-            return other + name[len(side) :]
-    return name
+    side, mark, part = name.partition('_')
+    return {'left': 'right', 'right': 'left'}.get(side, side) + mark + part
 
 
-def both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
-    """Add the mirrored right joints to a table that has only the left ones."""
+def both_sides(parts: dict[str, Any]) -> dict[str, Any]:
+    """Add the mirrored right joints or bones to a table that has only the left ones."""
     out = {}
-    for name, joint in joints.items():
-        out[name] = joint
+    for name, part in parts.items():
+        out[name] = part
         if name.startswith('left_'):
-            about_x, (z_low, z_high), (y_low, y_high) = joint.limits
-            x, y, z = joint.offset
-            parent = joint.parent and mirror_name(joint.parent)
-            limits = (about_x, (-z_high, -z_low), (-y_high, -y_low))
-            out[mirror_name(name)] = Joint(parent, (-x, y, z), limits, joint.stretch)
-    return out
-
-
-def both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
-    """Add the right bones to a table that has only the left ones."""
-    out = {}
-    for name, bone in bones.items():
-        out[name] = bone
-        if name.startswith('left_'):
-            out[mirror_name(name)] = replace(bone, start=mirror_name(bone.start), end=mirror_name(bone.end))
+            out[mirror_name(name)] = part.mirrored()
     return out
 
 
@@ -152,4 +146,4 @@ _BONES = {
 }
 _FACTORS = dict(torso=(0.92, 1.08), shoulders=(0.88, 1.12), hips=(0.9, 1.15))
 _FACTORS |= dict(arms=(0.92, 1.06), legs=(0.92, 1.06), girth=(0.92, 1.32))
-HUMAN = Body(both_sides(_JOINTS), both_bones(_BONES), _FACTORS)
+HUMAN = Body(both_sides(_JOINTS), both_sides(_BONES), _FACTORS)

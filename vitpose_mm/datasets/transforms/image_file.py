@@ -51,11 +51,7 @@ class CheckedLoadImage(LoadImage):
         return checked
 
     def transform(self, results: dict) -> dict | None:
-        """Read `img_path`, unless the sample has an `img`.
-
-        Raises:
-            BadImageError: see `read_image_file` and `decode_image`.
-        """
+        """Read `img_path`, unless the sample has an `img`; BadImageError as in `read_image_file` and `decode_image`."""
         if 'img' not in results:
             path = results['img_path']
             options = self.backend_args or dict(self.file_client_args or {})

@@ -46,10 +46,8 @@ class KeypointTarget(GenerateTarget):
             target[..., 3] = results['dataset_keypoint_weights']
         target[..., 4] = _visibility(results, keypoints.shape[1])
         results[KEYPOINT_TARGET] = target
-        results['instance_mapping_table'] = dict(
-            results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table),
-            **{KEYPOINT_TARGET: KEYPOINT_TARGET},
-        )
+        table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
+        results['instance_mapping_table'] = {**table, KEYPOINT_TARGET: KEYPOINT_TARGET}
         return results
 
 

@@ -7,6 +7,8 @@ Between `LazyLoadImage` and `DecodeAndCrop` a sample has no `img`, so transforms
 MMPose's `LoadImage` these transforms do the same as MMPose's.
 """
 
+import io
+import math
 from typing import Any
 
 import cv2
@@ -15,10 +17,12 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.transforms import RandomBBoxTransform, RandomFlip, TopdownAffine
 from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
+from PIL import Image
 from scipy.special import ndtr, ndtri
 
+from vitpose_base.image_files import exif_orientation
+
 from .image_file import decode_image, read_image_file
-from .jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
 
 IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of any other image
 FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
@@ -43,12 +47,12 @@ class LazyLoadImage(BaseTransform):
     def transform(self, results: dict) -> dict[str, Any]:
         """Read `img_path`. MissingImageError if it is missing, BadImageError if empty, truncated or not an image."""
         path = results['img_path']
-        data = read_image_file(path, self.backend_args)
-        shape, image = jpeg_size(data), None
+        content: Any = read_image_file(path, self.backend_args)
+        shape = jpeg_size(content)
         if shape is None:
-            image = decode_image(data, path, bits=self.bits)
-            shape = image.shape[:2]
-        results[IMAGE_FILE] = data if image is None else image
+            content = decode_image(content, path, bits=self.bits)
+            shape = content.shape[:2]
+        results[IMAGE_FILE] = content
         results['img_shape'] = results['ori_shape'] = shape
         return results
 
@@ -111,8 +115,7 @@ class DecodeAndCrop(TopdownAffine):
     def transform(self, results: dict) -> dict[str, Any]:
         """Set `img` (h, w, 3), `transformed_keypoints` (1, K, 2), `input_size`, `input_center`, `input_scale`.
 
-        Raises:
-            BadImageError: the image cannot be decoded.
+        BadImageError if the image cannot be decoded.
         """
         if IMAGE_FILE not in results:
             return super().transform(results)
@@ -151,3 +154,35 @@ def flip_matrix(direction: str | None, shape: tuple[int, int]) -> np.ndarray:
         if direction in (name, 'diagonal'):
             matrix[axis, axis], matrix[axis, 2] = -1, shape[1 - axis] - 1
     return matrix
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return (h, w) of a JPEG file that can be decoded at reduced scale, or None.
+
+    None for other formats, an unknown header, more than 8 bits or 3 channels (CMYK), and an image that EXIF data
+    rotate or mirror.
+    """
+    if not data.startswith(b'\xff\xd8'):
+        return None
+    try:
+        image = Image.open(io.BytesIO(data), formats=['JPEG'])
+        usable = image.mode in ('L', 'RGB') and all(image.size) and exif_orientation(image) == 1
+    except Exception:  # Pillow can raise anything for a damaged header
+        return None
+    return image.size[::-1] if usable else None
+
+
+def reduction_factor(scale: float) -> int:
+    """Return the largest of 8, 4, 2, 1 that can reduce an image before it is resized by `scale`, without enlarging."""
+    return next((factor for factor in (8, 4, 2) if factor * scale <= 1), 1)
+
+
+def reduced_to_full_matrix(factor: int) -> np.ndarray:
+    """Return the matrix (3, 3) from pixels of an image reduced by `factor` to pixels of the full-size image."""
+    shift = (factor - 1) / 2  # between the centers of the first pixels
+    return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)
+
+
+def affine_scale(matrix: np.ndarray) -> float:
+    """Return the factor by which an affine matrix (2, 3) resizes along the axis that it shrinks least."""
+    return max(math.hypot(*matrix[:, 0]), math.hypot(*matrix[:, 1]))

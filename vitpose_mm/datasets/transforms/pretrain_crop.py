@@ -45,6 +45,7 @@ class PretrainCrop(BaseTransform):
         if not padding > 0 or not 0 <= flip <= 1:
             raise ValueError(f'PretrainCrop: padding={padding}, flip={flip}: expected > 0, and a probability')
         self.input_size, self.scale, self.ratio, self.padding, self.flip = input_size, scale, ratio, padding, flip
+        self.aspect = input_size[0] / input_size[1]
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Replace `img` (H, W, 3) by the crop (h, w, 3) and remove `bbox`."""
@@ -62,22 +63,20 @@ class PretrainCrop(BaseTransform):
     def region(self, box: np.ndarray) -> tuple[float, float, float, float]:
         """Pad a box x1 y1 x2 y2 and extend it to the input's aspect ratio -> x, y, w, h."""
         x1, y1, x2, y2 = map(float, box)
-        aspect = self.input_size[0] / self.input_size[1]
-        w = max(x2 - x1, (y2 - y1) * aspect) * self.padding
-        return (x1 + x2 - w) / 2, (y1 + y2 - w / aspect) / 2, w, w / aspect
+        w = max(x2 - x1, (y2 - y1) * self.aspect) * self.padding
+        return (x1 + x2 - w) / 2, (y1 + y2 - w / self.aspect) / 2, w, w / self.aspect
 
     def rectangle(self, x: float, y: float, w: float, h: float) -> tuple[int, int, int, int]:
         """Draw a random rectangle inside x, y, w, h; return it in the same form, in whole pixels."""
-        aspect = self.input_size[0] / self.input_size[1]
         for _ in range(10):
             area = w * h * np.random.uniform(*self.scale)
-            shape = aspect * math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            shape = self.aspect * math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             wide, high = math.sqrt(area * shape), math.sqrt(area / shape)
             if wide <= w and high <= h:
                 left, top = x + np.random.uniform(0, w - wide), y + np.random.uniform(0, h - high)
                 break
         else:  # as in torchvision: the largest centered rectangle of a permitted aspect ratio
-            shape = min(max(w / h, aspect * self.ratio[0]), aspect * self.ratio[1])
+            shape = min(max(w / h, self.aspect * self.ratio[0]), self.aspect * self.ratio[1])
             wide, high = min(w, h * shape), min(h, w / shape)
             left, top = x + (w - wide) / 2, y + (h - high) / 2
         return round(left), round(top), max(round(wide), 1), max(round(high), 1)

@@ -2,7 +2,12 @@ import cv2
 import numpy as np
 
 from vitpose_mm.datasets.transforms.image_file import decode_image
-from vitpose_mm.datasets.transforms.jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
+from vitpose_mm.datasets.transforms.lazy_decoding import (
+    affine_scale,
+    jpeg_size,
+    reduced_to_full_matrix,
+    reduction_factor,
+)
 
 
 def encoded(height, width, extension='.jpg'):
