@@ -129,13 +129,10 @@ def draw_verdicts(
         score: name of the score.
         means: of each claim, by row: our mean score, and the paper's, which are diamonds.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    size = (14, 1.2 + 0.3 * len(judged))
-    figure, (absolute, axis) = pyplot.subplots(1, 2, sharey=True, figsize=size, dpi=100)
+    figure = Figure(figsize=(14, 1.2 + 0.3 * len(judged)), dpi=100)
+    absolute, axis = figure.subplots(1, 2, sharey=True)
     for line, ((claim, verdict), rows) in enumerate(zip(judged, means, strict=True)):
         color = COLORS[verdict.word]
         for row, (ours, papers) in rows.items():
@@ -159,4 +156,3 @@ def draw_verdicts(
         each.grid(axis='x', alpha=0.3)
     figure.tight_layout()
     figure.savefig(path)
-    pyplot.close(figure)
