@@ -208,12 +208,18 @@ def experts(config: Config, args: argparse.Namespace) -> None:
     config.model.backbone.experts = dict(names=list(config.model.head.heads), expert_dim=96)
 
 
-def train_token(config: Config, args: argparse.Namespace) -> None:
-    """Train a knowledge token alone."""
+def freeze_all_but_token(config: Config, heads: list) -> None:
+    """Train a knowledge token alone, with the learning rate that suits it; `heads` are all of the config's."""
     config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
-    config.model.head.update(freeze=True)
+    for head in heads:
+        head.update(freeze=True)  # an attribute of this name is a method of the config
     config.optim_wrapper.optimizer.lr = 1.5e-3
     config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
+
+
+def train_token(config: Config, args: argparse.Namespace) -> None:
+    """Train a knowledge token alone, without a warm-up."""
+    freeze_all_but_token(config, [config.model.head])
     config.param_scheduler = config.param_scheduler[-1:]
 
 
