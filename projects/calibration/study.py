@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.calibration.samples import Sample, render_samples, varied_samples
 from projects.real_people.evaluate import SIGMAS, coco_scores
 from projects.real_people.photographs import read
+from projects.studies.timing import alternate
 from vitpose.own_data.calibrating import draw_reliability
 from vitpose.predict.calibration.fitting import (
     Judged,
@@ -159,13 +160,8 @@ def measure_cost(model: NetworkModel, module: Confidence) -> dict[str, float]:
         confidence=lambda: module(model.codec, heatmaps, features, peaks),
         covariance=lambda: model.codec.covariances(heatmaps, peaks[0]),
     )
-    times: dict[str, list[float]] = {name: [] for name in calls}
     with torch.inference_mode():
-        for _ in range(ROUNDS):
-            for name, call in calls.items():
-                start = time.process_time()
-                call()
-                times[name].append(time.process_time() - start)
+        times = alternate(calls, ROUNDS, warm_up=0, clock=time.process_time)
     medians = {name: float(np.median(values)) for name, values in times.items()}
     return {name: medians[name] / medians['network'] for name in ('confidence', 'covariance')}
 
