@@ -77,9 +77,8 @@ def measure_costs(table: int, args: argparse.Namespace) -> None:
     mode, batch = MEASURED[table]
     models = [config_of(table, name, 0, args).model for name in TABLES[table].rows]
     print(f'table {table}: measuring time and memory of {len(models)} rows', flush=True)
-    found = [
-        dict(seconds=each.seconds, bytes=each.peak_bytes) for each in measure(models, mode, batch, DEVICE, args.dtype)
-    ]
-    rows = dict(zip(TABLES[table].rows, found, strict=True))
+    found = measure(models, mode, batch, DEVICE, args.dtype)
+    pairs = zip(TABLES[table].rows, found, strict=True)
+    rows = {name: dict(seconds=each.seconds, bytes=each.peak_bytes) for name, each in pairs}
     about = dict(mode=mode, batch=batch, dtype=args.dtype, machine=machine())
     write_text(result, json.dumps(about | {'rows': rows}, indent=1) + '\n')

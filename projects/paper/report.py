@@ -18,12 +18,9 @@ ENOUGH = 0.01  # growth of the first row's AP in the last part of its training t
 
 
 def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
-    """Write the tables into README.md between their marks, verdicts.png, and the curves of each table.
+    """Write the tables into `out`/README.md, created if it is missing, verdicts.png, and the curves of each table.
 
-    Args:
-        results: folder of the result files.
-        out: folder of the page and its pictures; README.md is created if it is missing.
-        planned: steps of each run and hours of all runs, by table.
+    `planned` are the steps of each run and the hours of all runs, by table.
     """
     page = out / 'README.md'
     records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('table*_seed*.json'))]

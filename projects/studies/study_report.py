@@ -51,12 +51,7 @@ def final(run: dict) -> dict:
 
 
 def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
-    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
-
-    Args:
-        heading: of the column of settings.
-        scores: by setting, one per seed; settings may have fewer seeds than others.
-    """
+    """A table of scores: a row per setting, a column per seed (some settings may have fewer), mean and deviation."""
     seeds = max(map(len, scores.values()))
     lines = [
         f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
