@@ -173,11 +173,11 @@ def measure(
     kinds = {name: np.array([box.kind for _, box in samples]) for name, samples in sets.items()}
     people, figures = {}, dict[str, Any]()
     for name in ('lsp', 'coco'):
+        points, content = places[name]
         figures[name] = measure_keypoints(module, known[name], kinds[name] == 'true')
         for kind in ('true', 'jittered'):
-            points, content = places[name]
-            args = module, known[name], points, sets[name], content, kind, seed
-            figures[name][f'AP, {kind}'] = precision(*args)
+            ap = precision(module, known[name], points, sets[name], content, kind, seed)
+            figures[name][f'AP, {kind}'] = ap
         figures[name]['AUROC, all boxes'] = measure_keypoints(module, known[name], kinds[name] != '')['AUROC']
         jittered = known[name].pick(torch.from_numpy(np.flatnonzero(kinds[name] == 'jittered')))
         presence = judge(None, jittered)[0] if module is None else score(module, jittered).presence.numpy()
@@ -210,10 +210,9 @@ def main() -> None:
     model = NetworkModel(TEACHER, 'cpu', dataset='coco')
     sets = sample_sets(args.photographs, args.renders)
     known = {name: predict(model, samples, args.cache / f'{name}.pt') for name, samples in sets.items()}
-    files = dict(lsp='lsp_test', coco='coco_test')
     places = {
-        name: (torch.load(args.cache / f'{name}.pt')['points'].numpy(), read(args.photographs / f'{file}.json'))
-        for name, file in files.items()
+        name: (torch.load(args.cache / f'{name}.pt')['points'].numpy(), read(args.photographs / f'{name}_test.json'))
+        for name in ('lsp', 'coco')
     }
     table: dict[str, list[Any]] = {}
     for fitted, ending in (('fit', ''), ('fit on renders', ', fitted on renders')):

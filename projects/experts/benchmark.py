@@ -62,21 +62,11 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
     codec = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
     backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, expert_dim=192) if experts else None)
-    dim = MODELS.build(backbone).embed_dim
-    heads = {
-        name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec) for name in names
-    }
-    model = (
-        MODELS.build(
-            dict(
-                type='MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator',
-                backbone=backbone,
-                head=dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco'],
-            )
-        )
-        .to(args.device)
-        .train()
-    )
+    decoder = dict(type='ClassicHead', in_channels=MODELS.build(backbone).embed_dim, decoder=codec)
+    heads = {name: dict(decoder, out_channels=KEYPOINTS[name]) for name in names}
+    kind = 'MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator'
+    head = dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco']
+    model = MODELS.build(dict(type=kind, backbone=backbone, head=head)).to(args.device).train()
     for block in model.backbone.layers if variant == PAIRS['experts'][1] else ():
         block.mlp.__class__ = AllExperts
     for head in model.head.heads.values() if variant == PAIRS['batch norm'][0] else ():
