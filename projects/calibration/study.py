@@ -69,7 +69,7 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
     """What the model says about boxes; heatmaps, features and keypoints are kept in a file."""
     import cv2
 
-    boxes = [box for _, box in samples]
+    boxes, names = [box for _, box in samples], ('heatmaps', 'features', 'points')
     if not cache.is_file():
         parts, rule = [], model.crop_rule
         model.network.has_features = True
@@ -80,12 +80,10 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
             points = rule.to_image(model.peaks(heatmaps)[0].numpy(), *regions)
             parts.append((heatmaps.half(), features.half(), torch.from_numpy(points)))
         cache.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            dict(zip(('heatmaps', 'features', 'points'), map(torch.cat, zip(*parts, strict=True)), strict=True)), cache
-        )
+        torch.save(dict(zip(names, map(torch.cat, zip(*parts, strict=True)), strict=True)), cache)
     kept, parts = torch.load(cache), []
     for start in range(0, len(boxes), BATCH):
-        heatmaps, features, points = (kept[name][start : start + BATCH] for name in ('heatmaps', 'features', 'points'))
+        heatmaps, features, points = (kept[name][start : start + BATCH] for name in names)
         peaks = model.codec.locate(heatmaps.float())
         known = compare_labels(points.numpy(), boxes[start : start + BATCH], SIGMAS, model.crop_rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
@@ -134,15 +132,10 @@ def precision(
         others = [i for i, (_, box) in enumerate(samples) if box.kind == 'background']
         chosen = rng.choice(others, round(len(rows) * FALSE_SHARE / (1 - FALSE_SHARE)), replace=False)
         rows, ids = [*rows, *chosen], [*ids, *rng.choice(sorted(set(ids)), len(chosen)).tolist()]
-    results = [
-        dict(
-            image_id=int(number),
-            category_id=1,
-            keypoints=np.c_[points[i], np.ones(len(points[i]))].ravel().tolist(),
-            score=float(scores[i]),
-        )
-        for i, number in zip(rows, ids, strict=True)
-    ]
+    results = []
+    for i, number in zip(rows, ids, strict=True):
+        flat = np.c_[points[i], np.ones(len(points[i]))].ravel().tolist()
+        results.append(dict(image_id=int(number), category_id=1, keypoints=flat, score=float(scores[i])))
     images = [image for image in content['images'] if image['id'] in set(ids)]
     known = {image['id'] for image in images}
     people = [person for person in content['annotations'] if person['image_id'] in known]

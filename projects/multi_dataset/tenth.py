@@ -42,11 +42,10 @@ def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, pa
         for name in set(table) - set(mix):
             table.pop(name)
     batch = sum(mix.values())
+    datasets = [dict(members[name], data_root=f'{data / name}/') for name in mix]
     config.train_dataloader.update(
         batch_size=batch,
-        dataset=dict(
-            type='CombinedPoseDataset', datasets=[dict(members[name], data_root=f'{data / name}/') for name in mix]
-        ),
+        dataset=dict(type='CombinedPoseDataset', datasets=datasets),
         sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(mix.values()), seed=seed),
     )
     config.val_dataloader.dataset = dict(held_out, data_root=f'{data}/coco/')
