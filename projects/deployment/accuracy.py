@@ -36,11 +36,9 @@ def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, 
             found[row] = EMULATION_WARNING
             continue
         file = out / f'model{i}{SUFFIXES[kind]}'
-        calibration = ('--overwrite', '--images', data / 'train', '--boxes', data / 'annotations/train.json')
-        run(
-            *('export', config, checkpoint, '--to', kind, '--precision', precision, '--out', file, *options),
-            *calibration,
-        )
+        kinds = ('--to', kind, '--precision', precision, '--out', file, '--overwrite', *options)
+        calibration = ('--images', data / 'train', '--boxes', data / 'annotations/train.json')
+        run('export', config, checkpoint, *kinds, *calibration)
         found[row] = ap(data, out / f'poses{i}', '--model', file)
     return found
 
