@@ -40,13 +40,7 @@ def macs(config: Config) -> int:
 
 
 def planned_seconds(config: Config, steps: int, speed: float = 1) -> float:
-    """Roughly how long a run takes on one thread.
-
-    Args:
-        config: of the run.
-        steps: of the run.
-        speed: seconds per MAC, of those of the processor above.
-    """
+    """Roughly how long a run takes on one thread; `speed` is in seconds per MAC, of those of the processor above."""
     is_masked, per_mac = 'head' not in config.model, PER_MAC * speed
     step = LOADING + per_mac * macs(config) * (MASKED if is_masked else 1)
     if 'teacher' in config.model:

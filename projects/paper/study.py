@@ -136,11 +136,7 @@ class Study:
         return found
 
     def missing(self) -> list[Run]:
-        """The runs of the chosen tables without a result, and prerequisites that they need.
-
-        Raises:
-            ValueError: a result is of a run with other settings.
-        """
+        """The runs of the chosen tables without a result of these settings (else ValueError), and what they need."""
         chosen = [run for run in self.runs if run.table in self.args.table]
         missing = {run for run in chosen if not is_finished(self.result(run), self.configs[run], self.paths)}
         wanted = {run for run in missing if run.name in TABLES[run.table].rows}
