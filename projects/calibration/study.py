@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.calibration.samples import Sample, render_samples, varied_samples
 from projects.real_people.evaluate import SIGMAS, coco_scores
 from projects.real_people.photographs import read
+from projects.studies.timing import alternate
 from vitpose.own_data.calibrating import draw_reliability
 from vitpose.predict.calibration.fitting import (
     Judged,
@@ -68,7 +69,7 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
     """What the model says about boxes; heatmaps, features and keypoints are kept in a file."""
     import cv2
 
-    boxes = [box for _, box in samples]
+    boxes, names = [box for _, box in samples], ('heatmaps', 'features', 'points')
     if not cache.is_file():
         parts, rule = [], model.crop_rule
         model.network.has_features = True
@@ -79,12 +80,10 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
             points = rule.to_image(model.peaks(heatmaps)[0].numpy(), *regions)
             parts.append((heatmaps.half(), features.half(), torch.from_numpy(points)))
         cache.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            dict(zip(('heatmaps', 'features', 'points'), map(torch.cat, zip(*parts, strict=True)), strict=True)), cache
-        )
+        torch.save(dict(zip(names, map(torch.cat, zip(*parts, strict=True)), strict=True)), cache)
     kept, parts = torch.load(cache), []
     for start in range(0, len(boxes), BATCH):
-        heatmaps, features, points = (kept[name][start : start + BATCH] for name in ('heatmaps', 'features', 'points'))
+        heatmaps, features, points = (kept[name][start : start + BATCH] for name in names)
         peaks = model.codec.locate(heatmaps.float())
         known = compare_labels(points.numpy(), boxes[start : start + BATCH], SIGMAS, model.crop_rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
@@ -133,15 +132,10 @@ def precision(
         others = [i for i, (_, box) in enumerate(samples) if box.kind == 'background']
         chosen = rng.choice(others, round(len(rows) * FALSE_SHARE / (1 - FALSE_SHARE)), replace=False)
         rows, ids = [*rows, *chosen], [*ids, *rng.choice(sorted(set(ids)), len(chosen)).tolist()]
-    results = [
-        dict(
-            image_id=int(number),
-            category_id=1,
-            keypoints=np.c_[points[i], np.ones(len(points[i]))].ravel().tolist(),
-            score=float(scores[i]),
-        )
-        for i, number in zip(rows, ids, strict=True)
-    ]
+    results = []
+    for i, number in zip(rows, ids, strict=True):
+        flat = np.c_[points[i], np.ones(len(points[i]))].ravel().tolist()
+        results.append(dict(image_id=int(number), category_id=1, keypoints=flat, score=float(scores[i])))
     images = [image for image in content['images'] if image['id'] in set(ids)]
     known = {image['id'] for image in images}
     people = [person for person in content['annotations'] if person['image_id'] in known]
@@ -159,13 +153,8 @@ def measure_cost(model: NetworkModel, module: Confidence) -> dict[str, float]:
         confidence=lambda: module(model.codec, heatmaps, features, peaks),
         covariance=lambda: model.codec.covariances(heatmaps, peaks[0]),
     )
-    times: dict[str, list[float]] = {name: [] for name in calls}
     with torch.inference_mode():
-        for _ in range(ROUNDS):
-            for name, call in calls.items():
-                start = time.process_time()
-                call()
-                times[name].append(time.process_time() - start)
+        times = alternate(calls, ROUNDS, warm_up=0, clock=time.process_time)
     medians = {name: float(np.median(values)) for name, values in times.items()}
     return {name: medians[name] / medians['network'] for name in ('confidence', 'covariance')}
 
@@ -177,11 +166,11 @@ def measure(
     kinds = {name: np.array([box.kind for _, box in samples]) for name, samples in sets.items()}
     people, figures = {}, dict[str, Any]()
     for name in ('lsp', 'coco'):
+        points, content = places[name]
         figures[name] = measure_keypoints(module, known[name], kinds[name] == 'true')
         for kind in ('true', 'jittered'):
-            points, content = places[name]
-            args = module, known[name], points, sets[name], content, kind, seed
-            figures[name][f'AP, {kind}'] = precision(*args)
+            ap = precision(module, known[name], points, sets[name], content, kind, seed)
+            figures[name][f'AP, {kind}'] = ap
         figures[name]['AUROC, all boxes'] = measure_keypoints(module, known[name], kinds[name] != '')['AUROC']
         jittered = known[name].pick(torch.from_numpy(np.flatnonzero(kinds[name] == 'jittered')))
         presence = judge(None, jittered)[0] if module is None else score(module, jittered).presence.numpy()
@@ -214,10 +203,9 @@ def main() -> None:
     model = NetworkModel(TEACHER, 'cpu', dataset='coco')
     sets = sample_sets(args.photographs, args.renders)
     known = {name: predict(model, samples, args.cache / f'{name}.pt') for name, samples in sets.items()}
-    files = dict(lsp='lsp_test', coco='coco_test')
     places = {
-        name: (torch.load(args.cache / f'{name}.pt')['points'].numpy(), read(args.photographs / f'{file}.json'))
-        for name, file in files.items()
+        name: (torch.load(args.cache / f'{name}.pt')['points'].numpy(), read(args.photographs / f'{name}_test.json'))
+        for name in ('lsp', 'coco')
     }
     table: dict[str, list[Any]] = {}
     for fitted, ending in (('fit', ''), ('fit on renders', ', fitted on renders')):

@@ -24,19 +24,9 @@ FILES = {  # row -> options of `vitpose export`
 
 
 def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, float | str]:
-    """Export, predict the held-out images, and evaluate.
+    """Export a model of one dataset to `out`, predict held-out images, evaluate; AP by row, or why there is none.
 
-    Args:
-        config: of a model of one dataset.
-        checkpoint: its weights.
-        data: folder of `vitpose synth`; int8 is calibrated with its training images.
-        out: folder for files and predictions.
-
-    Returns:
-        AP by row, or why there is none.
-
-    Raises:
-        RuntimeError: a command failed.
+    `data` is a folder of `vitpose synth`; int8 is calibrated with its training images.
     """
     found: dict[str, float | str] = {
         'torch fp32': ap(data, out / 'torch', '--config', config, '--checkpoint', checkpoint, '--device', 'cpu')
@@ -46,11 +36,9 @@ def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, 
             found[row] = EMULATION_WARNING
             continue
         file = out / f'model{i}{SUFFIXES[kind]}'
-        calibration = ('--overwrite', '--images', data / 'train', '--boxes', data / 'annotations/train.json')
-        run(
-            *('export', config, checkpoint, '--to', kind, '--precision', precision, '--out', file, *options),
-            *calibration,
-        )
+        kinds = ('--to', kind, '--precision', precision, '--out', file, '--overwrite', *options)
+        calibration = ('--images', data / 'train', '--boxes', data / 'annotations/train.json')
+        run('export', config, checkpoint, *kinds, *calibration)
         found[row] = ap(data, out / f'poses{i}', '--model', file)
     return found
 

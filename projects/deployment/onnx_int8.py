@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quant_pre_process, quantize_static
 
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
+
+from projects.studies.timing import alternate
 from vitpose.bench.bench_setup import make_setup
 from vitpose.predict.models.onnx_backend import OnnxNetwork
 from vitpose.predict.models.torch_model import PoseModel
@@ -46,28 +49,16 @@ def main() -> int:
         width, height = model.crop_rule.input_size
         shape = (args.batch_size, 3, height, width)
         files = {'fp32': folder / 'fp32.onnx', 'int8': folder / 'int8.onnx'}
-        write_onnx(
-            HeatmapGraph(model.network.network, None, crops=False).eval(), torch.zeros(2, *shape[1:]), files['fp32'], {}
-        )
-        quant_pre_process(str(files['fp32']), str(folder / 'prepared.onnx'))
-        quantize_static(
-            str(folder / 'prepared.onnx'),
-            str(files['int8']),
-            Crops(shape),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-        )
-        networks = {kind: OnnxNetwork(file, 'cpu') for kind, file in files.items()}
+        graph = HeatmapGraph(model.network.network, None, crops=False).eval()
+        write_onnx(graph, torch.zeros(2, *shape[1:]), files['fp32'], {})
+        prepared = str(folder / 'prepared.onnx')
+        quant_pre_process(str(files['fp32']), prepared)
+        kinds = dict(activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+        options = dict(quant_format=QuantFormat.QDQ, per_channel=True, **kinds)
+        quantize_static(prepared, str(files['int8']), Crops(shape), **options)
         images = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-        seconds: dict[str, list[float]] = {kind: [] for kind in networks}
-        for i in range(args.rounds + 1):
-            for kind, network in networks.items():
-                start = time.perf_counter()
-                network(images)
-                if i:  # the first is warm-up
-                    seconds[kind].append(time.perf_counter() - start)
+        networks = {kind: partial(OnnxNetwork(file, 'cpu'), images) for kind, file in files.items()}
+        seconds = alternate(networks, args.rounds)
     for kind, found in seconds.items():
         times = sorted(1000 * each / args.batch_size for each in found)
         print(f'{kind}: median {median(times):.1f} ms per person, {times[0]:.1f} to {times[-1]:.1f}')

@@ -5,10 +5,11 @@ equally many samples per dataset. Peak memory is measured in a separate process 
 """
 
 import argparse
-import multiprocessing
 import statistics
-import time
+import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,10 +17,11 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from rich.progress import Progress
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.cost import peak_bytes
+from projects.studies.timing import measure_steps
 from vitpose_mm.heads import ClassicHead
 from vitpose_mm.layers import ExpertMlp
 
@@ -60,21 +62,11 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
     codec = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
     backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, expert_dim=192) if experts else None)
-    dim = MODELS.build(backbone).embed_dim
-    heads = {
-        name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec) for name in names
-    }
-    model = (
-        MODELS.build(
-            dict(
-                type='MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator',
-                backbone=backbone,
-                head=dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco'],
-            )
-        )
-        .to(args.device)
-        .train()
-    )
+    decoder = dict(type='ClassicHead', in_channels=MODELS.build(backbone).embed_dim, decoder=codec)
+    heads = {name: dict(decoder, out_channels=KEYPOINTS[name]) for name in names}
+    kind = 'MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator'
+    head = dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco']
+    model = MODELS.build(dict(type=kind, backbone=backbone, head=head)).to(args.device).train()
     for block in model.backbone.layers if variant == PAIRS['experts'][1] else ():
         block.mlp.__class__ = AllExperts
     for head in model.head.heads.values() if variant == PAIRS['batch norm'][0] else ():
@@ -101,11 +93,6 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     return step
 
 
-def peak(variant: str, args: argparse.Namespace) -> int:
-    """Return the peak memory of two steps in bytes; to be called in a new process."""
-    return peak_bytes(lambda: training_step(variant, args), args.device)
-
-
 def main() -> None:
     """Measure the variants and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,29 +108,15 @@ def main() -> None:
         f'{args.arch}, batch {args.batch}, {args.dtype}, {args.device}, torch {torch.__version__}, '
         f'{torch.get_num_threads()} threads'
     )
-    with Progress(transient=True) as progress:
-        task = progress.add_task('measuring', total=len(PAIRS) * 2 * (args.steps + 2))
-        for pair in PAIRS.values():
-            peaks = []
-            for variant in pair:
-                with multiprocessing.get_context('spawn').Pool(1) as pool:
-                    peaks.append(pool.apply(peak, (variant, args)))
-                progress.advance(task)
-            steps = [training_step(variant, args) for variant in pair]
-            times: list[list[float]] = [[], []]
-            for i in range(args.steps + 1):
-                for step, measured in zip(steps, times, strict=True):
-                    start = time.perf_counter()
-                    step()
-                    if i:
-                        measured.append(time.perf_counter() - start)
-                    progress.advance(task)
-            medians = [statistics.median(measured) for measured in times]
-            for variant, seconds, most in zip(pair, medians, peaks, strict=True):
-                print(
-                    f'{variant:26} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
-                    f'({most / peaks[0]:.3f}x)'
-                )
+    for pair in PAIRS.values():
+        peaks, times = measure_steps(partial(training_step, args=args), pair, args.device, args.steps)
+        first = statistics.median(times[pair[0]])
+        for variant in pair:
+            seconds, most = statistics.median(times[variant]), peaks[variant]
+            print(
+                f'{variant:26} {seconds:8.2f} s ({seconds / first:.3f}x)   peak {most / 2**30:6.2f} GiB '
+                f'({most / peaks[pair[0]]:.3f}x)'
+            )
 
 
 if __name__ == '__main__':

@@ -194,11 +194,8 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def tabulate(rows: list[dict[str, Any]], about: dict[str, Any], missing: list[Case], price: float | None) -> str:
     """The results as Markdown; hours and cost of COCO follow from the best measured training step."""
-    lines = [', '.join(f'{key} {value}' for key, value in about.items()), '']
-    lines += [
-        '| part | size | precision | compiled | batch | people/s | share of peak |',
-        '|---|---|---|---|---|---|---|',
-    ]
+    heading = '| part | size | precision | compiled | batch | people/s | share of peak |'
+    lines = [', '.join(f'{key} {value}' for key, value in about.items()), '', heading, '|---|---|---|---|---|---|---|']
     for row in rows:
         share = '' if row['share'] is None else f'{row["share"]:.1%}'
         words = (row['part'], row['arch'], row['precision'], 'yes' if row['compiled'] else 'no', row['batch'])

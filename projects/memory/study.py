@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean
 
@@ -24,29 +25,22 @@ SMALL = [
 ]
 
 
-def processes() -> dict[str, dict[str, float]]:
+def processes() -> dict[str, tuple[float, int]]:
     """Resident memory in MB and open files of the training and of its data workers."""
     (mim,) = _children(os.getpid())
     (training,) = _children(mim)
     result = {}
     for number, pid in enumerate([training, *_children(training)[:WORKERS]]):
-        name = f'worker {number}' if number else 'training'
-        try:
-            result[name] = dict(memory=_memory(pid), files=len(os.listdir(f'/proc/{pid}/fd')))
-        except FileNotFoundError:
-            pass  # it ended meanwhile
+        with suppress(FileNotFoundError):  # it ended meanwhile
+            pages, files = int(Path(f'/proc/{pid}/statm').read_text().split()[1]), len(os.listdir(f'/proc/{pid}/fd'))
+            name = f'worker {number}' if number else 'training'
+            result[name] = (pages * os.sysconf('SC_PAGE_SIZE') / 2**20, files)
     return result
 
 
-def _memory(pid: int) -> float:
-    return int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
-
-
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f'/proc/{pid}/task').glob('*/children'):
-        found += map(int, task.read_text().split())
-    return sorted(found)
+    files = Path(f'/proc/{pid}/task').glob('*/children')
+    return sorted(int(child) for file in files for child in file.read_text().split())
 
 
 def train(data: Path, folder: Path, iterations: int, persistent: bool) -> dict[str, list]:
@@ -74,7 +68,7 @@ def train(data: Path, folder: Path, iterations: int, persistent: bool) -> dict[s
             done = (step.epoch - 1) * step.iterations + step.iteration
             progress.update(task, completed=done)
             for name, state in processes().items():
-                found.setdefault(name, []).append([done, state['memory'], state['files']])
+                found.setdefault(name, []).append([done, *state])
 
         run_logged(mim_command('train', CONFIG, folder, *options), folder.with_suffix('.log'), sample)
     return found

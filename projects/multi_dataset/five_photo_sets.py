@@ -71,12 +71,8 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 
-decoder = dict(
-    type='ClassicHead',
-    in_channels=192,
-    deconv_channels=96,
-    loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0),
-)
+loss = dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0)
+decoder = dict(type='ClassicHead', in_channels=192, deconv_channels=96, loss=loss)
 model = dict(
     backbone=dict(arch=dict(depth=6, embed_dim=192, num_heads=3)),
     head=dict(
@@ -92,15 +88,7 @@ model = dict(
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=epochs,
-        eta_min=1e-6,
-        by_epoch=True,
-        convert_to_iter_based=True,
-        begin=0,
-        end=epochs,
-    ),
+    dict(type='CosineAnnealingLR', T_max=epochs, eta_min=1e-6, by_epoch=True, convert_to_iter_based=True, end=epochs),
 ]
 default_hooks = dict(
     logger=dict(interval=10),

@@ -35,16 +35,7 @@ HEAD_FRACTION = 0.6  # PCKh's head size relative to the diagonal of the head box
 
 
 def write_config(data: Path, out: Path, epochs: int | None) -> Path:
-    """Write the config with the paths of the photographs, and MPII's head boxes.
-
-    Args:
-        data: Folder with coco/, aic/, mpii/ and ap10k/.
-        out: Folder to write to.
-        epochs: Number of epochs; None keeps the config's.
-
-    Returns:
-        Path of the config.
-    """
+    """Write the config with the paths of the photographs, and MPII's head boxes; `epochs` None keeps the config's."""
     cfg = Config.fromfile(CONFIG)
     if epochs is not None:
         cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs + 1)  # `mim test` follows
@@ -95,12 +86,8 @@ def main() -> None:
     """Train, test and check the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, required=True, help='folder with coco/, aic/, mpii/ and ap10k/')
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/five_photo_sets'),
-        help='output folder (default work_dirs/five_photo_sets)',
-    )
+    out = Path('work_dirs/five_photo_sets')
+    parser.add_argument('--out', type=Path, default=out, help='output folder (default %(default)s)')
     parser.add_argument('--epochs', type=int, help="number of epochs (default the config's)")
     args = parser.parse_args()
     if not args.data.is_dir():

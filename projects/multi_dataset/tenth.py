@@ -6,7 +6,6 @@ Runs whose result is already in OUT are skipped.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from projects.studies.study_report import seed_table
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.command import mim_command, run_logged
 from vitpose.runs.table import machine
+from vitpose.runs.training_log import read_curve
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
 # training images per dataset; APT-36K is left out, since CONFIG uses AP-10K's images for it
@@ -32,15 +32,7 @@ HELD_OUT = 250
 
 
 def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, path: Path) -> None:
-    """Write the config of one run.
-
-    Args:
-        mix: Samples per batch of each dataset.
-        iterations: Training iterations.
-        seed: Seed of weights, sampling and augmentation.
-        data: Folder with one rendered dataset per key of `mix`.
-        path: Config to write.
-    """
+    """Write the config of one run; `mix` has the samples per batch of each dataset, and `data` a folder of each."""
     config = Config.fromfile(CONFIG)
     members = dict(zip(config.model.head.heads, config.train_dataloader.dataset.datasets, strict=True))
     held_out = dict(zip(config.model.head.heads, config.val_dataloader.dataset.datasets, strict=True))['coco']
@@ -50,11 +42,10 @@ def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, pa
         for name in set(table) - set(mix):
             table.pop(name)
     batch = sum(mix.values())
+    datasets = [dict(members[name], data_root=f'{data / name}/') for name in mix]
     config.train_dataloader.update(
         batch_size=batch,
-        dataset=dict(
-            type='CombinedPoseDataset', datasets=[dict(members[name], data_root=f'{data / name}/') for name in mix]
-        ),
+        dataset=dict(type='CombinedPoseDataset', datasets=datasets),
         sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(mix.values()), seed=seed),
     )
     config.val_dataloader.dataset = dict(held_out, data_root=f'{data}/coco/')
@@ -68,39 +59,29 @@ def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, pa
     config.default_hooks.checkpoint = dict(type='CompleteCheckpointHook', interval=iterations, by_epoch=False)
     config.log_processor.by_epoch = False
     config.randomness = dict(seed=seed)
-    # an iteration-based run has no epochs
-    config.default_hooks.pop('epoch_seed')
+    config.default_hooks.pop('epoch_seed')  # an iteration-based run has no epochs
     config.dump(path)
 
 
 def held_out_ap(run: Path) -> float | None:
     """Return the final COCO AP of a run, or None if it has not finished."""
-    records = [
-        json.loads(line)
-        for file in sorted(run.glob('*/vis_data/scalars.json'))
-        for line in file.read_text(encoding='utf-8').splitlines()
-    ]
-    scores = [record['coco/AP'] for record in records if 'coco/AP' in record]
-    return scores[-1] if scores else None
+    scores = read_curve(run).score if any(run.glob('*/vis_data/scalars.json')) else []
+    return scores[-1][1] if scores else None
 
 
 def main() -> None:
     """Render the data, train all settings and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/tenth'), help='output folder (default work_dirs/tenth)'
-    )
+    out = Path('work_dirs/tenth')
+    parser.add_argument('--out', type=Path, default=out, help='output folder (default %(default)s)')
     parser.add_argument('--seeds', type=int, default=3, help='runs per setting (default 3)')
     parser.add_argument('--iterations', type=int, default=400, help='iterations per run (default 400)')
     args = parser.parse_args()
     out, data = args.out.resolve(), args.out.resolve() / 'data'
     for name, images in IMAGES.items():
-        if not (data / name).exists():
-            kind = name.removeprefix('coco_')
-            if vitpose(
-                ['synth', '--kind', kind, '--out', str(data / name), '--train', str(images), '--val', str(HELD_OUT)]
-            ):
-                sys.exit(1)  # the error is already printed
+        command = ['synth', '--kind', name.removeprefix('coco_'), '--out', str(data / name)]
+        if not (data / name).exists() and vitpose([*command, '--train', str(images), '--val', str(HELD_OUT)]):
+            sys.exit(1)  # the error is already printed
     scores: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     with Progress() as progress:
         task = progress.add_task('training', total=args.seeds * len(SETTINGS))

@@ -187,36 +187,34 @@ def study(name: str, args: argparse.Namespace) -> dict:
     """Train and measure one set: 'animals', 'two animals', or 'people of FOLDER'."""
     kind, _, folder_name = name.partition(' of ')
     rng, count = np.random.default_rng(list(map(ord, kind))), 2 if kind == 'two animals' else 1
-    names, category = list(keypoint_set('ap10k').names), 'animal'
-
-    def scenes(split: str, number: int) -> Iterator[Scene]:
-        if kind != 'people':
-            yield from (draw_animals(rng, count) for _ in range(number))
-        for path, keypoints, boxes in picked(split, number) if kind == 'people' else ():
-            yield paste_anywhere(rng, Scene(cv2.imread(str(path)), keypoints, boxes))
-
-    def picked(split: str, number: int) -> list:
-        return [people[split][i] for i in rng.permutation(len(people[split]))[:number]]
-
     if kind == 'people':
         data = next(folder for folder in args.data if folder.name == folder_name)
         names, training = read_people(data, 'train')
         category, held_out = 'person', read_people(data, 'val')[1]
         people = {'train': training, 'val': held_out[::2], 'test': held_out[1::2]}
+    else:
+        names, category = list(keypoint_set('ap10k').names), 'animal'
+
+    def photos(split: str, number: int) -> Iterator[Scene]:
+        for i in rng.permutation(len(people[split]))[:number]:
+            path, keypoints, boxes = people[split][i]
+            yield Scene(cv2.imread(str(path)), keypoints, boxes)
+
+    def scenes(split: str, number: int) -> Iterator[Scene]:
+        if kind == 'people':
+            yield from (paste_anywhere(rng, photo) for photo in photos(split, number))
+        else:
+            yield from (draw_animals(rng, count) for _ in range(number))
+
     folder, out = args.out / name.replace(' ', '_'), args.out / f'my_{name.replace(" ", "_")}'
     tests = list(scenes('test', args.test))
-    if kind == 'people':
-        subjects = [Scene(cv2.imread(str(path)), *rest) for path, *rest in picked('test', CLIPS)]
-    else:
-        subjects = [draw_animals(rng, 1) for _ in range(CLIPS)]
+    subjects = list(photos('test', CLIPS)) if kind == 'people' else [draw_animals(rng, 1) for _ in range(CLIPS)]
     clips = [move(rng, subject, args.frames) for subject in subjects] if count == 1 else []
     if not folder.exists():
-        write_folder(
-            folder, names, category, dict(train=scenes('train', args.train // count), val=scenes('val', args.test))
-        )
+        splits = dict(train=scenes('train', args.train // count), val=scenes('val', args.test))
+        write_folder(folder, names, category, splits)
     train(folder, out, args)
-    detector = out / 'detector.py' if count > 1 else None
-    errors = measure(out / 'config.py', tests, clips, detector)
+    errors = measure(out / 'config.py', tests, clips, out / 'detector.py' if count > 1 else None)
     curves = [read_curve(out / run, '').loss for run in ('run', 'detector') if (out / run).is_dir()]
     minutes = sum(curve[-1][0] for curve in curves)
     return dict(errors=errors, passed=judge(errors), minutes=round(minutes, 1))
@@ -225,24 +223,19 @@ def study(name: str, args: argparse.Namespace) -> dict:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--data',
-        type=Path,
-        metavar='FOLDER',
-        nargs='+',
-        default=[],
-        help='photographs of people; default: animals alone',
-    )
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/own_data'), help='folder of images and trainings')
-    parser.add_argument('--results', type=Path, default=HERE / 'results.json', help='file to write, beside README.md')
-    parser.add_argument('--train', type=int, default=300, help='training objects per set (default 300)')
-    parser.add_argument('--test', type=int, default=60, help='held-out and test images per set (default 60 each)')
-    parser.add_argument('--frames', type=int, default=200, help=f'frames of each of {CLIPS} videos (default 200)')
-    parser.add_argument('--arch', default='tiny', help='of `vitpose dataset` (default tiny)')
-    parser.add_argument('--from', dest='start', default='tiny', help='of `vitpose dataset` (default tiny)')
-    parser.add_argument('--epochs', type=int, help="of every training (default: the recipe's)")
-    parser.add_argument('--sets', nargs='+', metavar='SET', help="these alone, for example 'people of lsp'")
-    parser.add_argument('--scratch-detector', action='store_true', help='without COCO weights, which are downloaded')
+    add = parser.add_argument
+    text = 'photographs of people; default: animals alone'
+    add('--data', type=Path, metavar='FOLDER', nargs='+', default=[], help=text)
+    add('--out', type=Path, default=Path('work_dirs/own_data'), help='folder of images and trainings')
+    add('--results', type=Path, default=HERE / 'results.json', help='file to write, beside README.md')
+    add('--train', type=int, default=300, help='training objects per set (default 300)')
+    add('--test', type=int, default=60, help='held-out and test images per set (default 60 each)')
+    add('--frames', type=int, default=200, help=f'frames of each of {CLIPS} videos (default 200)')
+    add('--arch', default='tiny', help='of `vitpose dataset` (default tiny)')
+    add('--from', dest='start', default='tiny', help='of `vitpose dataset` (default tiny)')
+    add('--epochs', type=int, help="of every training (default: the recipe's)")
+    add('--sets', nargs='+', metavar='SET', help="these alone, for example 'people of lsp'")
+    add('--scratch-detector', action='store_true', help='without COCO weights, which are downloaded')
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     has_detector = find_spec('mmdet') is not None

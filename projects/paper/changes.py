@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine import Config
@@ -20,6 +21,16 @@ WRAPPERS = {'bfloat16': 'AutocastOptimWrapper', 'float32': 'FiniteOptimWrapper'}
 EVALUATIONS = 4  # at most, during a training
 DINOV2 = 'dinov2_small_hf_fp16.safetensors'
 Change = Callable[[Config, argparse.Namespace], None]
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., Change]:
+    """Make a function of config, arguments and options one of the options alone that returns a change."""
+
+    @functools.wraps(function)
+    def choose(*options: Any) -> Change:
+        return lambda config, args: function(config, args, *options)
+
+    return choose
 
 
 @functools.cache
@@ -76,13 +87,10 @@ def schedule(config: Config, epochs: int) -> None:
     config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)
 
 
-def blocks(depth: int) -> Change:
+@with_options
+def blocks(config: Config, args: argparse.Namespace, depth: int) -> None:
     """The first blocks of DINOv2 alone."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.update(arch=dict(depth=depth, embed_dim=384, num_heads=6), init_blocks='first')
-
-    return change
+    config.model.backbone.update(arch=dict(depth=depth, embed_dim=384, num_heads=6), init_blocks='first')
 
 
 def scratch(config: Config, args: argparse.Namespace) -> None:
@@ -103,23 +111,17 @@ def dinov2(config: Config, args: argparse.Namespace) -> None:
     config.optim_wrapper.optimizer.lr = 3e-4
 
 
-def start(name: str) -> Change:
+@with_options
+def start(config: Config, args: argparse.Namespace, name: str) -> None:
     """Start from the backbone of a prerequisite."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.files[name]), prefix='backbone.')
-
-    return change
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.files[name]), prefix='backbone.')
 
 
-def load(name: str) -> Change:
+@with_options
+def load(config: Config, args: argparse.Namespace, name: str) -> None:
     """Start from all weights of a prerequisite."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.load_from = str(args.files[name])
-        config.model.backbone.pop('init_cfg')
-
-    return change
+    config.load_from = str(args.files[name])
+    config.model.backbone.pop('init_cfg')
 
 
 def resnet(config: Config, args: argparse.Namespace) -> None:
@@ -137,69 +139,54 @@ def simple_decoder(config: Config, args: argparse.Namespace) -> None:
     config.model.head.pop('deconv_channels')
 
 
-def resize(height: int, width: int) -> Change:
+@with_options
+def resize(config: Config, args: argparse.Namespace, height: int, width: int) -> None:
     """Another input size in pixels, with heatmaps of a quarter of it."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.img_size = (height, width)
-        sizes = dict(input_size=(width, height), heatmap_size=(width // 4, height // 4))
-        config.model.head.decoder.update(sizes)
-        for part in ('train', 'val', 'test'):
-            for step in config[f'{part}_dataloader'].dataset.pipeline:
-                if 'input_size' in step:
-                    step.input_size = sizes['input_size']
-                if 'encoder' in step:
-                    step.encoder.update(sizes)
-
-    return change
+    config.model.backbone.img_size = (height, width)
+    sizes = dict(input_size=(width, height), heatmap_size=(width // 4, height // 4))
+    config.model.head.decoder.update(sizes)
+    for part in ('train', 'val', 'test'):
+        for step in config[f'{part}_dataloader'].dataset.pipeline:
+            if 'input_size' in step:
+                step.input_size = sizes['input_size']
+            if 'encoder' in step:
+                step.encoder.update(sizes)
 
 
-def attention(kind: str | dict) -> Change:
+@with_options
+def attention(config: Config, args: argparse.Namespace, kind: str | dict) -> None:
     """Features at 1/8 of the input with an attention of `ViT`."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.update(stride=8, attention=kind)
-        config.model.head.feature_stride = 8
-
-    return change
+    config.model.backbone.update(stride=8, attention=kind)
+    config.model.head.feature_stride = 8
 
 
-def freeze(part: str | int) -> Change:
+@with_options
+def freeze(config: Config, args: argparse.Namespace, part: str | int) -> None:
     """Do not train a part of the backbone, see `ViT`."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.update(freeze=part)
-
-    return change
+    config.model.backbone.update(freeze=part)
 
 
-def people(file: str) -> Change:
+@with_options
+def people(config: Config, args: argparse.Namespace, file: str) -> None:
     """Train on another file; {seed} is replaced."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        config.train_dataloader.dataset.ann_file = file.format(seed=config.randomness.seed)
-
-    return change
+    config.train_dataloader.dataset.ann_file = file.format(seed=config.randomness.seed)
 
 
-def members(*names: str) -> Change:
+@with_options
+def members(config: Config, args: argparse.Namespace, *names: str) -> None:
     """As many people of each further dataset beside Leeds Sports Pose's of each batch, with a decoder for each."""
-
-    def change(config: Config, args: argparse.Namespace) -> None:
-        loader, head = config.train_dataloader, config.model.head
-        datasets, heads = [loader.dataset], {'lsp': head}
-        for name in names:
-            heads[name] = dict(head, out_channels=MEMBERS[name].joints)
-            metainfo = dict(from_file=str(args.photographs / f'{name}.py'))
-            file = dict(ann_file=f'{name}_member.json', type=MEMBERS[name].type, metainfo=metainfo)
-            datasets.append(dict(loader.dataset, **file))
-        config.model.head = dict(type='MultiDatasetHead', default_dataset='lsp', heads=heads)
-        loader.batch_size *= len(datasets)
-        loader.dataset = dict(type='CombinedPoseDataset', datasets=datasets)
-        loader.sampler = dict(type='FixedMixSampler', batch_size=loader.batch_size, source_ratio=[1] * len(datasets))
-        config.default_hooks.dataset_mix = dict(type='DatasetMixHook')
-
-    return change
+    loader, head = config.train_dataloader, config.model.head
+    datasets, heads = [loader.dataset], {'lsp': head}
+    for name in names:
+        heads[name] = dict(head, out_channels=MEMBERS[name].joints)
+        metainfo = dict(from_file=str(args.photographs / f'{name}.py'))
+        file = dict(ann_file=f'{name}_member.json', type=MEMBERS[name].type, metainfo=metainfo)
+        datasets.append(dict(loader.dataset, **file))
+    config.model.head = dict(type='MultiDatasetHead', default_dataset='lsp', heads=heads)
+    loader.batch_size *= len(datasets)
+    loader.dataset = dict(type='CombinedPoseDataset', datasets=datasets)
+    loader.sampler = dict(type='FixedMixSampler', batch_size=loader.batch_size, source_ratio=[1] * len(datasets))
+    config.default_hooks.dataset_mix = dict(type='DatasetMixHook')
 
 
 def experts(config: Config, args: argparse.Namespace) -> None:
@@ -208,12 +195,18 @@ def experts(config: Config, args: argparse.Namespace) -> None:
     config.model.backbone.experts = dict(names=list(config.model.head.heads), expert_dim=96)
 
 
-def train_token(config: Config, args: argparse.Namespace) -> None:
-    """Train a knowledge token alone."""
+def freeze_all_but_token(config: Config, heads: list) -> None:
+    """Train a knowledge token alone, with the learning rate that suits it; `heads` are all of the config's."""
     config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
-    config.model.head.update(freeze=True)
+    for head in heads:
+        head.update(freeze=True)  # an attribute of this name is a method of the config
     config.optim_wrapper.optimizer.lr = 1.5e-3
     config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
+
+
+def train_token(config: Config, args: argparse.Namespace) -> None:
+    """Train a knowledge token alone, without a warm-up."""
+    freeze_all_but_token(config, [config.model.head])
     config.param_scheduler = config.param_scheduler[-1:]
 
 

@@ -40,13 +40,7 @@ def macs(config: Config) -> int:
 
 
 def planned_seconds(config: Config, steps: int, speed: float = 1) -> float:
-    """Roughly how long a run takes on one thread.
-
-    Args:
-        config: of the run.
-        steps: of the run.
-        speed: seconds per MAC, of those of the processor above.
-    """
+    """Roughly how long a run takes on one thread; `speed` is in seconds per MAC, of those of the processor above."""
     is_masked, per_mac = 'head' not in config.model, PER_MAC * speed
     step = LOADING + per_mac * macs(config) * (MASKED if is_masked else 1)
     if 'teacher' in config.model:
@@ -77,9 +71,8 @@ def measure_costs(table: int, args: argparse.Namespace) -> None:
     mode, batch = MEASURED[table]
     models = [config_of(table, name, 0, args).model for name in TABLES[table].rows]
     print(f'table {table}: measuring time and memory of {len(models)} rows', flush=True)
-    found = [
-        dict(seconds=each.seconds, bytes=each.peak_bytes) for each in measure(models, mode, batch, DEVICE, args.dtype)
-    ]
-    rows = dict(zip(TABLES[table].rows, found, strict=True))
+    found = measure(models, mode, batch, DEVICE, args.dtype)
+    pairs = zip(TABLES[table].rows, found, strict=True)
+    rows = {name: dict(seconds=each.seconds, bytes=each.peak_bytes) for name, each in pairs}
     about = dict(mode=mode, batch=batch, dtype=args.dtype, machine=machine())
     write_text(result, json.dumps(about | {'rows': rows}, indent=1) + '\n')

@@ -94,12 +94,7 @@ def link(images: Path, source: str, photographs: Path) -> None:
 
 
 def read(path: Path, joints: int, people: int | None) -> dict[str, Any]:
-    """Read a file, and keep its first people if a number is given.
-
-    Raises:
-        FileNotFoundError: it does not exist.
-        ValueError: it is not in COCO's form, or its people have another number of joints.
-    """
+    """Read a file, and keep its first people if a number is given; ValueError if they have other joints."""
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file; projects/paper/README.md says which data are needed')
     try:

@@ -18,12 +18,9 @@ ENOUGH = 0.01  # growth of the first row's AP in the last part of its training t
 
 
 def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
-    """Write the tables into README.md between their marks, verdicts.png, and the curves of each table.
+    """Write the tables into `out`/README.md, created if it is missing, verdicts.png, and the curves of each table.
 
-    Args:
-        results: folder of the result files.
-        out: folder of the page and its pictures; README.md is created if it is missing.
-        planned: steps of each run and hours of all runs, by table.
+    `planned` are the steps of each run and the hours of all runs, by table.
     """
     page = out / 'README.md'
     records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('table*_seed*.json'))]
@@ -35,21 +32,24 @@ def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, floa
         runs = {
             name: [each for each in records if (each['table'], each['row']) == (number, name)] for name in table.rows
         }
-        own = judged_claims(table, runs)
+        aps = {name: {run['seed']: run['test']['AP'] for run in found} for name, found in runs.items()}
+        own = [(claim, judge(paired(claim, aps), claim.paper)) for claim in table.claims]
         for claim, found in own:
             if found.seeds:
                 judged.append((replace(claim, text=f'table {number}: {claim.text}'), found))
-                means.append({row: (mean(runs[row]), table.rows[row].paper) for row in claim.rows})
+                means.append({row: (statistics.mean(aps[row].values()), table.rows[row].paper) for row in claim.rows})
         lines = [NOT_YET]
         if any(runs.values()):
             cost = results / f'table{number}_cost.json'
             measured = json.loads(cost.read_text(encoding='utf-8')) if cost.exists() else None
             lines = [*table_lines(table, runs, measured), *verdict_table(own)]
             lines += ['', f'![AP of the held-out people during training](table{number}.png)']
-            draw_table(table, runs, out / f'table{number}.png')
-        extra = [each for each in records if each['table'] == number and each['row'] in table.prerequisites]
-        for each in extra:
-            if 'test' in each:
+            titled = table.parts or {table.title: list(table.rows)}
+            panels = {title: {name: runs[name] for name in names if runs[name]} for title, names in titled.items()}
+            drawn = {title: found for title, found in panels.items() if found}
+            draw_curves(drawn, 'AP', out / f'table{number}.png')
+        for each in records:
+            if each['table'] == number and each['row'] in table.prerequisites and 'test' in each:
                 lines += ['', f'Run once, {each["row"]}: AP {each["test"]["AP"]:.3f}.']
         parts[f'table {number}'] = lines
     parts['plan'] = plan_lines(planned)
@@ -76,17 +76,6 @@ def finding_lines(judged: list[tuple[Claim, Verdict]], records: list[dict]) -> l
     return [*lines, '', '![All verdicts](verdicts.png)']
 
 
-def mean(runs: Sequence[dict]) -> float:
-    """The mean AP of runs on the test people."""
-    return statistics.mean(run['test']['AP'] for run in runs)
-
-
-def judged_claims(table: Table, runs: Runs) -> list[tuple[Claim, Verdict]]:
-    """The claims of a table and their verdicts, by the test AP of the runs of the same seed."""
-    scores = {name: {run['seed']: run['test']['AP'] for run in found} for name, found in runs.items()}
-    return [(claim, judge(paired(claim, scores), claim.paper)) for claim in table.claims]
-
-
 def growth_line(name: str, runs: Sequence[dict]) -> str:
     """How much a row's AP on the held-out people grew between its last two measurements."""
     points = [run['scores'][-2:] for run in runs]
@@ -106,7 +95,8 @@ def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
         found = {name: runs[name] for name in names if runs[name]}
         if not found:
             continue
-        columns = {"the paper's AP": {name: shown(table.rows[name].paper) for name in found}}
+        papers = {name: table.rows[name].paper for name in found}
+        columns = {"the paper's AP": {name: '' if ap is None else f'{ap:.3f}' for name, ap in papers.items()}}
         columns['parameters, M'] = {name: f'{own[0]["parameters"] / 1e6:.2f}' for name, own in found.items()}
         columns['GMACs'] = {name: f'{own[0]["macs"] / 1e9:.3f}' for name, own in found.items()}
         if measured:
@@ -134,13 +124,6 @@ def cost_columns(measured: dict) -> dict[str, dict[str, str]]:
     }
 
 
-def draw_table(table: Table, runs: Runs, path: Path) -> None:
-    """Draw the curves of a table."""
-    parts = table.parts or {table.title: list(table.rows)}
-    panels = {title: {name: runs[name] for name in names if runs[name]} for title, names in parts.items()}
-    draw_curves({title: found for title, found in panels.items() if found}, 'AP', path)
-
-
 def plan_lines(planned: Mapping[int, tuple[int, float]]) -> list[str]:
     """The table of planned steps and hours."""
     lines = ['| table | rows | steps of each run | hours, estimated |', '|---|---|---|---|']
@@ -148,11 +131,6 @@ def plan_lines(planned: Mapping[int, tuple[int, float]]) -> list[str]:
         lines.append(f'| {number}: {TABLES[number].title} | {len(TABLES[number].rows)} | {steps:,} | {hours:.1f} |')
     rows, hours = sum(len(TABLES[number].rows) for number in planned), sum(hours for _, hours in planned.values())
     return [*lines, f'| all | {rows} | | {hours:.1f} |']
-
-
-def shown(score: float | None) -> str:
-    """A score with three digits, or nothing."""
-    return '' if score is None else f'{score:.3f}'
 
 
 def join(values: Iterable[Any]) -> str:

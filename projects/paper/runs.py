@@ -1,7 +1,6 @@
 """The config, folder and checkpoint of each run of the tables."""
 
 import argparse
-from pathlib import Path
 from typing import NamedTuple
 
 from mmengine import Config
@@ -54,13 +53,3 @@ def config_of(table: int, name: str, seed: int, args: argparse.Namespace) -> Con
     for each in row.changes:
         each(config, args)
     return config
-
-
-def folder_of(table: int, name: str, seed: int) -> str:
-    """The name of a run's folder and of its result file."""
-    return f'table{table}_{"-".join(name.replace("+", "with").replace(",", "").split())}_seed{seed}'
-
-
-def checkpoint_of(folder: Path, config: Config) -> Path:
-    """The last checkpoint of a run."""
-    return folder / f'epoch_{config.train_cfg.max_epochs}.pth'

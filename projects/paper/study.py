@@ -28,7 +28,7 @@ from projects.paper import costs
 from projects.paper.changes import DINOV2
 from projects.paper.photographs import prepare, prepare_members
 from projects.paper.report import write_report
-from projects.paper.runs import Run, checkpoint_of, config_of, folder_of, needs, steps_per_epoch
+from projects.paper.runs import Run, config_of, needs, steps_per_epoch
 from projects.paper.tables import TABLES
 from projects.studies.study import is_finished, run_all, run_config
 from vitpose.cli.main import main as vitpose
@@ -97,33 +97,31 @@ class Study:
         self.args, self.paths = args, {args.out: 'OUT', args.weights: 'WEIGHTS'}
         args.files = {}
         self.runs: list[Run] = []
-        self.configs: dict[Run, Config] = {}
         for number, table in TABLES.items():
             first = [Run(number, name, 0) for name in table.prerequisites]
             for run in first:  # each may need the one before
-                args.files[run.name] = checkpoint_of(self.folder(run), config_of(*run, args))
+                epochs = config_of(*run, args).train_cfg.max_epochs
+                args.files[run.name] = self.folder(run) / f'epoch_{epochs}.pth'
             rows = [(seed, name) for seed in range(args.seeds or table.seeds) for name in table.rows]
             self.runs += first
             self.runs += [Run(number, name, seed) for seed, name in rows if not seed or table.rows[name].longer == 1]
-        self.configs = {run: config_of(*run, args) for run in self.runs}
+        self.configs: dict[Run, Config] = {run: config_of(*run, args) for run in self.runs}
 
     def folder(self, run: Run) -> Path:
         """The folder of a run."""
-        return self.args.out / folder_of(*run)
+        name = '-'.join(run.name.replace('+', 'with').replace(',', '').split())
+        return self.args.out / f'table{run.table}_{name}_seed{run.seed}'
 
     def result(self, run: Run) -> Path:
         """The result file of a run."""
-        return self.args.results / f'{folder_of(*run)}.json'
+        return self.args.results / f'{self.folder(run).name}.json'
 
     def steps(self, run: Run) -> int:
-        """Steps of a run."""
-        return self.configs[run].train_cfg.max_epochs * self.epoch(run)
-
-    def epoch(self, run: Run) -> int:
-        """Steps of an epoch of a run; only a masked autoencoder has its own people and batch."""
-        if 'head' in self.configs[run].model:
-            return steps_per_epoch(run.table, self.args.labels)
-        return -(-self.args.unlabeled // self.configs[run].train_dataloader.batch_size)
+        """Steps of a run; only a masked autoencoder has its own people and batch."""
+        config, epoch = self.configs[run], steps_per_epoch(run.table, self.args.labels)
+        if 'head' not in config.model:
+            epoch = -(-self.args.unlabeled // config.train_dataloader.batch_size)
+        return config.train_cfg.max_epochs * epoch
 
     def seconds(self, run: Run, speed: float = 1) -> float:
         """Roughly how long a run takes on one thread; see `costs.planned_seconds`."""
@@ -138,11 +136,7 @@ class Study:
         return found
 
     def missing(self) -> list[Run]:
-        """The runs of the chosen tables without a result, and prerequisites that they need.
-
-        Raises:
-            ValueError: a result is of a run with other settings.
-        """
+        """The runs of the chosen tables without a result of these settings (else ValueError), and what they need."""
         chosen = [run for run in self.runs if run.table in self.args.table]
         missing = {run for run in chosen if not is_finished(self.result(run), self.configs[run], self.paths)}
         wanted = {run for run in missing if run.name in TABLES[run.table].rows}
@@ -164,10 +158,9 @@ class Study:
         if not is_row:
             self.result(run).unlink(missing_ok=True)
         run_config(config, self.folder(run), self.result(run), SCORES, self.paths, **about)
-        if run == TOKEN:
-            source = str(checkpoint_of(self.folder(run), config))
-            if vitpose(['token', 'extract', source, '--out', str(self.made(run))]):
-                raise RuntimeError('the token could not be read: the error is printed above')
+        extract = ['token', 'extract', str(self.args.files.get(run.name)), '--out', str(self.made(TOKEN))]
+        if run == TOKEN and vitpose(extract):
+            raise RuntimeError('the token could not be read: the error is printed above')
         if is_row:  # with AdamW's state they would fill a disk
             for file in self.folder(run).glob('*.pth'):
                 file.unlink()

@@ -51,18 +51,13 @@ class Inferencer(Contestant):
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[dict]:
         """The config's test pipeline per person; then people are collated into batches."""
-        meta = self.pose2d.model.dataset_meta
-        people = [
-            self.pose2d.pipeline(
-                dict(img=image, img_path='', bbox=box[None], bbox_score=np.ones(1, np.float32), **meta)
-            )
-            for image, image_boxes in zip(images, boxes, strict=True)
-            for box in image_boxes
-        ]
-        return [
-            self.pose2d.collate_fn(people[start : start + self.batch_size])
-            for start in range(0, len(people), self.batch_size)
-        ]
+        meta, people = self.pose2d.model.dataset_meta, list[Any]()
+        for image, image_boxes in zip(images, boxes, strict=True):
+            for box in image_boxes:
+                person = dict(img=image, img_path='', bbox=box[None], bbox_score=np.ones(1, np.float32), **meta)
+                people.append(self.pose2d.pipeline(person))
+        starts = range(0, len(people), self.batch_size)
+        return [self.pose2d.collate_fn(people[start : start + self.batch_size]) for start in starts]
 
     @torch.no_grad()
     def network(self, inputs: list[dict]) -> list[Any]:

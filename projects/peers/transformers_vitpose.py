@@ -77,21 +77,17 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
         renamed = {f'backbone.{key}': value for key, value in part.items()}
         part = rename_back(pop_prefix(weights, 'head.'), TRANSFORMERS_HEAD)
         renamed |= {f'head.{key}': value for key, value in part.items()}
-        theirs = VitPoseForPoseEstimation(
-            VitPoseConfig(
-                backbone_config=VitPoseBackboneConfig(
-                    image_size=size,
-                    hidden_size=fields.embed_dim,
-                    num_hidden_layers=fields.depth,
-                    num_attention_heads=fields.num_heads,
-                    mlp_ratio=int(fields.mlp_ratio),
-                    part_features=0,
-                    out_indices=[fields.depth],
-                ),
-                num_labels=head.out_channels,
-                use_simple_decoder=head.type == 'SimpleHead',
-            )
+        vit = VitPoseBackboneConfig(
+            image_size=size,
+            hidden_size=fields.embed_dim,
+            num_hidden_layers=fields.depth,
+            num_attention_heads=fields.num_heads,
+            mlp_ratio=int(fields.mlp_ratio),
+            part_features=0,
+            out_indices=[fields.depth],
         )
+        decoder = dict(num_labels=head.out_channels, use_simple_decoder=head.type == 'SimpleHead')
+        theirs = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=vit, **decoder))
         theirs.load_state_dict(renamed)
     except (ValueError, RuntimeError) as problem:  # another stride, attention or decoder
         reason = str(problem).splitlines()[-1].strip()

@@ -7,18 +7,20 @@ same weights, images and masks. bfloat16 is left out on a processor that only em
 """
 
 import argparse
-import multiprocessing
 import statistics
-import time
+import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 from mmpose.registry import MODELS
-from rich.progress import Progress
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
 import vitpose_mm  # noqa: F401
+from projects.studies.timing import measure_steps
 from vitpose.runs.table import machine
-from vitpose_mm.cost import peak_bytes
 from vitpose_mm.networks.vit_sizes import parse_size
 from vitpose_mm.optim.autocast import has_bfloat16
 from vitpose_mm.pretrain import to_transformers
@@ -98,10 +100,6 @@ def make(variant: str, size: str, batch: int) -> Callable[[], None]:
     return encoding(ENCODERS[variant], size, batch) if variant in ENCODERS else training(variant, size, batch)
 
 
-def _peak(variant: str, size: str, batch: int) -> int:
-    return peak_bytes(lambda: make(variant, size, batch), 'cpu')
-
-
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,22 +108,7 @@ def main() -> None:
     parser.add_argument('--steps', type=int, default=7, help='timed steps per variant (default 7)')
     args = parser.parse_args()
     variants = [*ENCODERS, *(step for step in STEPS if 'bfloat16' not in step or has_bfloat16('cpu'))]
-    times: dict[str, list[float]] = {variant: [] for variant in variants}
-    with Progress() as progress:
-        task = progress.add_task('measuring', total=len(variants) * (args.steps + 2))
-        peaks = {}
-        for variant in variants:
-            with multiprocessing.get_context('spawn').Pool(1) as pool:
-                peaks[variant] = pool.apply(_peak, (variant, args.size, args.batch))
-            progress.advance(task)
-        steps = {variant: make(variant, args.size, args.batch) for variant in variants}
-        for turn in range(args.steps + 1):
-            for variant, step in steps.items():
-                start = time.perf_counter()
-                step()
-                if turn:
-                    times[variant].append(time.perf_counter() - start)
-                progress.advance(task)
+    peaks, times = measure_steps(partial(make, size=args.size, batch=args.batch), variants, 'cpu', args.steps)
     print(f'ViT {args.size}, 224x224, batch {args.batch}, median of {args.steps} steps in turn; {machine()}\n')
     print('| | ms per image | images per second | peak memory (MiB) |\n|---|---|---|---|')
     for variant in variants:

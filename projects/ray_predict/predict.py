@@ -49,16 +49,10 @@ class Worker:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows of `LIST` -> rows of `ROWS`, in the same order."""
-        frames = [
-            Frame(
-                os.path.join(self.folder, row['file']),
-                None,
-                boxes=row['boxes'],
-                box_scores=row['scores'],
-                error=row['error'],
-            )
-            for row in batch.to_pylist()
-        ]
+        frames = []
+        for row in batch.to_pylist():
+            path = os.path.join(self.folder, row['file'])
+            frames.append(Frame(path, None, boxes=row['boxes'], box_scores=row['scores'], error=row['error']))
         lines = [line_of(*found) for found in self.predictor.stream(frames)]
         for line, name in zip(lines, batch['file'].to_pylist(), strict=True):
             if line['error'] is not None:
@@ -93,15 +87,10 @@ def list_images(inputs: list[str], boxes: Path | None = None, **box_options: Any
         raise ValueError(f'{videos[0]}: expected images; `vitpose predict` predicts videos')
     given = read_boxes(boxes, sources, **box_options) if boxes else None
     frames = read_frames(sources, given.missing if given else None)
-    rows = [
-        dict(
-            file=frame.name,
-            boxes=None if frame.boxes is None else frame.boxes.tolist(),
-            scores=None if frame.box_scores is None else frame.box_scores.tolist(),
-            error=frame.error,
-        )
-        for frame in (given.fill(frames) if given else frames)
-    ]
+    rows = []
+    for frame in given.fill(frames) if given else frames:
+        corners, scores = (None if each is None else each.tolist() for each in (frame.boxes, frame.box_scores))
+        rows.append(dict(file=frame.name, boxes=corners, scores=scores, error=frame.error))
     return pa.Table.from_pylist(rows, schema=LIST)
 
 

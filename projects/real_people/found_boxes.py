@@ -12,7 +12,7 @@ import json
 import os
 import statistics
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 
 from projects.real_people.evaluate import average_precision, coco_scores, mean_oks
 from projects.real_people.photographs import read
+from projects.studies.timing import alternate
 from vitpose import PosePredictor
 from vitpose.predict.detection.onnx_detector import OnnxDetector
 from vitpose.predict.detection.two_pass import TwoPassDetector
@@ -67,12 +68,10 @@ def alone_oks(predictor: PosePredictor, content: dict[str, Any], images: Path, b
     return mean_oks(predicted, dict(content, annotations=[people[0] for _, people in alone]))
 
 
-def seconds(predictor: PosePredictor, frames: list[Frame]) -> float:
-    """The time to read and predict photographs."""
-    start = time.perf_counter()
+def run(predictor: PosePredictor, frames: list[Frame]) -> None:
+    """Read and predict photographs, and keep nothing."""
     for _ in predictor.stream(frames):
         pass
-    return time.perf_counter() - start
 
 
 def speed(files: dict[str, str], detector: Path | None, content: dict[str, Any], images: Path) -> dict[str, float]:
@@ -85,11 +84,8 @@ def speed(files: dict[str, str], detector: Path | None, content: dict[str, Any],
         for name, file in files.items()
     }
     for predictor in predictors.values():
-        seconds(predictor, frames[:10])
-    times: dict[str, list[float]] = {name: [] for name in files}
-    for _ in range(ROUNDS):
-        for name, predictor in predictors.items():
-            times[name].append(seconds(predictor, frames))
+        run(predictor, frames[:10])
+    times = alternate({name: partial(run, each, frames) for name, each in predictors.items()}, ROUNDS, warm_up=0)
     return {name: count / statistics.median(each) for name, each in times.items()}
 
 

@@ -60,9 +60,8 @@ def main() -> None:
         poses = predictor(path, box)
         labels = np.reshape(person['keypoints'], (-1, 3))
         errors = limb_errors(poses.keypoints[0], names, labels, content['categories'][0]['keypoints'])
-        rows.append(
-            (errors.mean() / np.linalg.norm(box[0, 2:] - box[0, :2]), image['source'].rpartition('_')[0], poses)
-        )
+        error = errors.mean() / np.linalg.norm(box[0, 2:] - box[0, :2])
+        rows.append((error, image['source'].rpartition('_')[0], poses))
     rows.sort(key=lambda row: row[0])
     print('quantiles of the error (10%, 50%, 90%):', *np.quantile([row[0] for row in rows], (0.1, 0.5, 0.9)).round(3))
     strips = []

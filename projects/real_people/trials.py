@@ -24,8 +24,11 @@ from mmengine.registry import init_default_scope
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
+from projects.paper.changes import freeze_all_but_token
 from projects.real_people.evaluate import mean_oks, open_model, predict_all
+from projects.real_people.found_boxes import corners
 from projects.real_people.photographs import combine, prepare, read, with_faces
+from projects.real_people.ship import run
 from projects.real_people.study import (
     DINOV2,
     HERE,
@@ -38,7 +41,6 @@ from projects.real_people.study import (
     weights_of,
 )
 from projects.studies.study import run_config
-from vitpose.cli.main import main as vitpose
 from vitpose.predict.models.crops import CropRule
 from vitpose_base.files import write_text
 
@@ -63,14 +65,12 @@ def only(content: dict[str, Any], *sources: str) -> dict[str, Any]:
 
 def join(*contents: dict[str, Any]) -> dict[str, Any]:
     """The images and people of several files of `combine`, with new ids."""
-    images: list[dict[str, Any]] = []
-    people: list[dict[str, Any]] = []
+    images, people = list[dict[str, Any]](), list[dict[str, Any]]()
     for content in contents:
-        ids = {image['id']: len(images) + i + 1 for i, image in enumerate(content['images'])}
-        images += [dict(image, id=ids[image['id']]) for image in content['images']]
-        people += [dict(person, image_id=ids[person['image_id']]) for person in content['annotations']]
-    people = [dict(person, id=i + 1) for i, person in enumerate(people)]
-    return dict(contents[0], images=images, annotations=people)
+        first = len(images)  # the ids of a file count its images from 1
+        images += [dict(image, id=first + image['id']) for image in content['images']]
+        people += [dict(person, image_id=first + person['image_id']) for person in content['annotations']]
+    return dict(contents[0], images=images, annotations=[dict(each, id=i) for i, each in enumerate(people, 1)])
 
 
 def strict(everyday: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +95,7 @@ def raw_lspet(data: Path) -> dict[str, Any]:
 def shrinking(content: dict[str, Any]) -> dict[str, Any]:
     """The people of a file whose crops shrink to half of the image's size or less."""
     rule = CropRule(SIZE[::-1])
-    boxes = np.array([person['bbox'] for person in content['annotations']], float)
-    boxes[:, 2:] += boxes[:, :2]
-    scales = rule.regions(boxes)[1][:, 0] / rule.input_size[0]
+    scales = rule.regions(corners(content['annotations']))[1][:, 0] / rule.input_size[0]
     people = [person for person, scale in zip(content['annotations'], scales, strict=True) if scale >= 2]
     return dict(content, annotations=people)
 
@@ -175,16 +173,11 @@ def train_token(args: argparse.Namespace) -> None:
     """Train a knowledge token alone, with the weights of `longer`."""
     config, config.load_from = teacher_config(args)
     config.train_dataloader.dataset.datasets[0].ann_file = 'trial_everybody.json'
-    config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
-    for head in config.model.head.heads.values():
-        head.update(freeze=True)  # an attribute of this name is a method of the config
-    config.optim_wrapper.optimizer.lr = 1.5e-3
-    config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
+    freeze_all_but_token(config, list(config.model.head.heads.values()))
     config.compile = False
     folder = args.out / 'trials/teacher_with_token'
     run_config(config, folder, folder / 'result.json', {'coco/AP': 'AP'})
-    if vitpose(['token', 'extract', str(last_checkpoint(folder)), '--out', str(args.out / TOKEN)]):
-        raise RuntimeError('the token could not be read: the error is printed above')
+    run('token', 'extract', str(last_checkpoint(folder)), '--out', args.out / TOKEN)
 
 
 TRIALS: dict[str, Callable[[Config, argparse.Namespace], None]] = {
@@ -248,15 +241,13 @@ def main() -> None:
         run_config(trial_config(name, args), folder, folder / 'result.json', {'coco/AP': 'AP'})
         result = read(folder / 'result.json')
         predict = open_model(f'{folder / "run.py"},{last_checkpoint(folder)}')
-        table[name] = dict(
-            AP=result['scores'][-1]['AP'], step_seconds=result['step_seconds'], machine=result['machine']
-        )
-        for people in ('choose', 'choose_coco'):
-            content = read(photographs / f'{people}.json')
-            table[name][f'OKS_{people}'] = mean_oks(predict_all(predict, content, photographs / 'images'), content)
+        row = dict(AP=result['scores'][-1]['AP'], step_seconds=result['step_seconds'], machine=result['machine'])
+        people = {each: read(photographs / f'{each}.json') for each in ('choose', 'choose_coco')}
         if name in ('base', 'mmpose_crops'):
-            content = shrinking(read(photographs / 'coco_test.json'))
-            table[name]['OKS_shrinking'] = mean_oks(predict_all(predict, content, photographs / 'images'), content)
+            people['shrinking'] = shrinking(read(photographs / 'coco_test.json'))
+        for key, content in people.items():
+            row[f'OKS_{key}'] = mean_oks(predict_all(predict, content, photographs / 'images'), content)
+        table[name] = row
         write_text(file, json.dumps(table, indent=1) + '\n')
         print(name, *(f'{key} {value:.3f}' for key, value in table[name].items() if key != 'machine'), flush=True)
 

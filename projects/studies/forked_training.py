@@ -31,10 +31,6 @@ def train(config: Path, folder: Path) -> None:
 
     If this process ends, the training does so, too, as with SIGTERM: it saves a checkpoint after the current step.
 
-    Args:
-        config: config file.
-        folder: work_dir.
-
     Raises:
         RuntimeError: the training fails; the message holds the error lines of its output.
     """

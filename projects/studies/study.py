@@ -85,16 +85,7 @@ def without_paths(config: Any, paths: Mapping[Path, str]) -> dict:
 
 
 def is_finished(result: Path, config: Any, paths: Mapping[Path, str]) -> bool:
-    """Whether a run is finished.
-
-    Args:
-        result: its file.
-        config: what would be run.
-        paths: as for `run_config`.
-
-    Raises:
-        ValueError: it was run with another config.
-    """
+    """Whether a run of this config is finished, by its result file; ValueError if it was run with another config."""
     if not result.exists():
         return False
     before = dict(leaves(json.loads(result.read_text(encoding='utf-8'))['config']))

@@ -51,12 +51,7 @@ def final(run: dict) -> dict:
 
 
 def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
-    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
-
-    Args:
-        heading: of the column of settings.
-        scores: by setting, one per seed; settings may have fewer seeds than others.
-    """
+    """A table of scores: a row per setting, a column per seed (some settings may have fewer), mean and deviation."""
     seeds = max(map(len, scores.values()))
     lines = [
         f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
@@ -80,23 +75,28 @@ def measured_on(runs: Iterable[dict]) -> str:
     return f'Measured on {"; and on ".join(sorted({run["machine"] for run in runs}))}.'
 
 
-def draw_curves(panels: Mapping[str, Runs], score: str, path: Path) -> None:
-    """Draw a score during training, a panel beside the other: the mean over the seeds, and their range as a band."""
-    import matplotlib
+def draw_curves(
+    panels: Mapping[str, Runs], score: str, path: Path, levels: Mapping[str, Mapping[str, float]] | None = None
+) -> None:
+    """Draw a score during training, a panel beside the other: the mean over the seeds, and their range as a band.
 
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    `levels`, by panel and name, are final scores of other trainings, which are drawn as gray lines.
+    """
+    from matplotlib.figure import Figure
 
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(6 * len(panels), 4.5), dpi=110, squeeze=False)
+    figure = Figure(figsize=(6 * len(panels), 4.5), dpi=110)
+    axes = figure.subplots(1, len(panels), squeeze=False)
     for axis, (title, runs) in zip(axes[0], panels.items(), strict=True):
+        for name, level in (levels or {}).get(title, {}).items():
+            axis.axhline(level, linestyle=':' if '+' in name else '--', color='gray', label=name)
         for name, seeds in runs.items():
             epochs = [point['epoch'] for point in seeds[0]['scores']]
             curves: list[Any] = list(zip(*([point[score] for point in run['scores']] for run in seeds), strict=True))
             (line,) = axis.plot(epochs, [statistics.mean(scores) for scores in curves], 'o-', label=name)
             axis.fill_between(epochs, list(map(min, curves)), list(map(max, curves)), alpha=0.2, color=line.get_color())
         axis.set(title=title, xlabel='epoch', ylabel=f'{score} (held out)')
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend()
     figure.tight_layout()
     figure.savefig(path)
-    pyplot.close(figure)

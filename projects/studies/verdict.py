@@ -53,10 +53,7 @@ def judge(differences: Sequence[float], paper: float | None = None) -> Verdict:
     The claim agrees if the 95% interval of the mean (Student's t, from the spread over the seeds) is above 0, and
     disagrees if it is below. Else it is equal if two one-sided tests at 5% each find the mean above -EQUAL and below
     EQUAL, which is so if the 90% interval lies between them. Else, and with fewer than two seeds, it is undecided.
-
-    Args:
-        differences: one per seed.
-        paper: the paper's difference, for the number of seeds that an undecided claim needs.
+    `paper` is the difference that tells how many seeds an undecided claim needs.
     """
     count = len(differences)
     if count < 2:
@@ -74,14 +71,9 @@ def judge(differences: Sequence[float], paper: float | None = None) -> Verdict:
 
 
 def seeds_needed(deviation: float, difference: float) -> int:
-    """The least number of seeds with which a paired t-test finds a difference with 80% power at 5%.
+    """The least number of seeds, up to MAX_SEEDS, with which a paired t-test finds a difference with 80% power at 5%.
 
-    Args:
-        deviation: standard deviation of the differences over the seeds.
-        difference: the true difference, not 0.
-
-    Returns:
-        The number, at most MAX_SEEDS.
+    `deviation` is the standard deviation of the differences over the seeds; the difference is not 0.
     """
     from scipy.stats import nct, t
 
@@ -93,12 +85,7 @@ def seeds_needed(deviation: float, difference: float) -> int:
 
 
 def paired(claim: Claim, scores: Mapping[str, Mapping[int, float]]) -> list[float]:
-    """The value of a claim for each seed that all its rows have.
-
-    Args:
-        claim: the claim.
-        scores: by row, then by seed.
-    """
+    """The value of a claim for each seed that all its rows have; the scores are by row, then by seed."""
     seeds = set.intersection(*(set(scores.get(row, ())) for row in claim.rows))
     return [sum(factor * scores[row][seed] for row, factor in claim.rows.items()) for seed in sorted(seeds)]
 
@@ -129,13 +116,10 @@ def draw_verdicts(
         score: name of the score.
         means: of each claim, by row: our mean score, and the paper's, which are diamonds.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    size = (14, 1.2 + 0.3 * len(judged))
-    figure, (absolute, axis) = pyplot.subplots(1, 2, sharey=True, figsize=size, dpi=100)
+    figure = Figure(figsize=(14, 1.2 + 0.3 * len(judged)), dpi=100)
+    absolute, axis = figure.subplots(1, 2, sharey=True)
     for line, ((claim, verdict), rows) in enumerate(zip(judged, means, strict=True)):
         color = COLORS[verdict.word]
         for row, (ours, papers) in rows.items():
@@ -159,4 +143,3 @@ def draw_verdicts(
         each.grid(axis='x', alpha=0.3)
     figure.tight_layout()
     figure.savefig(path)
-    pyplot.close(figure)

@@ -19,19 +19,11 @@ def write_annotations(path: Path, people: int, images: int) -> None:
     for i in range(people):
         x, y, w, h = random.uniform((0, 0, 60, 60), (300, 200, 300, 250)).round(2).tolist()
         points = np.c_[random.uniform((x, y), (x + w, y + h), (17, 2)).round(), random.integers(1, 3, 17)]
-        annotations.append(
-            dict(
-                id=i + 1,
-                image_id=i % images + 1,
-                category_id=1,
-                iscrowd=0,
-                area=round(w * h / 2, 2),
-                bbox=[x, y, w, h],
-                num_keypoints=17,
-                keypoints=points.astype(int).ravel().tolist(),
-                segmentation=[random.uniform(0, 600, 80).round(2).tolist()],
-            )
-        )
+        ids = dict(id=i + 1, image_id=i % images + 1, category_id=1, iscrowd=0)
+        box = dict(area=round(w * h / 2, 2), bbox=[x, y, w, h])
+        keypoints = dict(num_keypoints=17, keypoints=points.astype(int).ravel().tolist())
+        polygon = random.uniform(0, 600, 80).round(2).tolist()
+        annotations.append(ids | box | keypoints | dict(segmentation=[polygon]))
     shots = [dict(id=i + 1, file_name=f'{i + 1:012}.jpg', width=640, height=480) for i in range(images)]
     text = json.dumps(dict(images=shots, annotations=annotations, categories=[dict(id=1, name='person')]))
     path.write_text(text)

@@ -9,18 +9,16 @@ instead. Runs that have finished in OUT are skipped; `--part` runs only one of t
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mmengine import Config
 from rich.progress import Progress
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
-from projects.studies.study_report import seed_table
+from projects.studies.study_report import draw_curves, seed_table
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.command import mim_command, run_logged
 from vitpose.runs.table import machine
@@ -59,19 +57,14 @@ def train(
     data: Path,
     epochs: int,
     seed: int = 0,
-    change: Callable[[Config], Any] = lambda config: None,
+    start: Path | None = None,
+    change: Callable[[Config], None] = lambda config: None,
     val_interval: int = 1,
 ) -> Path:
     """Train a config, unless the run has finished, and return its last checkpoint.
 
-    Args:
-        run: Folder of the run.
-        leaf: Path of the config relative to configs/.
-        data: Rendered dataset.
-        epochs: Number of epochs, also the length of the learning rate schedule.
-        seed: Seed of weights, sampling and augmentation.
-        change: Applies further changes to the config in place.
-        val_interval: Number of epochs between validations.
+    `leaf` is relative to configs/, `data` a rendered dataset, `start` a checkpoint whose weights are loaded before, and
+    `change` applies further changes to the config in place.
     """
     checkpoint = run / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
@@ -83,28 +76,13 @@ def train(
         config.train_cfg.update(max_epochs=epochs, val_interval=val_interval)
         config.param_scheduler[-1].update(T_max=epochs, end=epochs)
         config.randomness.seed = seed
+        if start:
+            config.load_from = str(start)
         change(config)
         run.mkdir(parents=True, exist_ok=True)
         config.dump(run / 'run.py')
         run_logged(mim_command('train', run / 'run.py', run), run / 'train.log')
     return checkpoint
-
-
-def start_from(checkpoint: Path) -> Callable[[Config], Any]:
-    """Return a change of a config that loads a checkpoint before training."""
-    return lambda config: config.merge_from_dict({'load_from': str(checkpoint)})
-
-
-def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
-    """Return a change of a student's config that sets its teacher and token, if it has them."""
-
-    def change(config: Config) -> None:
-        if config.model.get('teacher'):
-            config.model.teacher.checkpoint = str(teacher)
-        if config.model.backbone.get('knowledge_token'):
-            config.model.backbone.knowledge_token.init = str(token)
-
-    return change
 
 
 def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
@@ -114,15 +92,22 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
     task = progress.add_task('transfer', total=2 + args.seeds * len(TRANSFER))
     teacher = train(out / 'teacher', TEACHER, data, args.teacher_epochs, val_interval=args.teacher_epochs)
     progress.advance(task)
-    stage_1 = train(out / 'stage1', STAGE_1, data, STAGE_1_EPOCHS, change=start_from(teacher))
+    stage_1 = train(out / 'stage1', STAGE_1, data, STAGE_1_EPOCHS, start=teacher)
     progress.advance(task)
     if vitpose(['token', 'extract', str(stage_1), '--out', str(out / 'token.npz')]):
         sys.exit(1)
+
+    def change(config: Config) -> None:
+        if config.model.get('teacher'):
+            config.model.teacher.checkpoint = str(teacher)
+        if config.model.backbone.get('knowledge_token'):
+            config.model.backbone.knowledge_token.init = str(out / 'token.npz')
+
     curves: dict[str, list[Curve]] = {name: [] for name in TRANSFER}
     for seed in range(args.seeds):
         for name, leaf in TRANSFER.items():
             run = out / f'{Path(leaf).stem}_seed{seed}'
-            train(run, leaf, data, args.epochs, seed, learn_from(teacher, out / 'token.npz'))
+            train(run, leaf, data, args.epochs, seed, change=change)
             curves[name].append(read_curve(run))
             progress.advance(task)
     return {'teacher': [read_curve(out / 'teacher')], 'teacher + token': [read_curve(out / 'stage1')], **curves}
@@ -133,63 +118,44 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
     render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
     render(out / 'data', args.images)
     task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
-    pretrained = train(
-        out / 'pretrained', TEACHER, out / 'hard', args.pretrain_epochs, val_interval=args.pretrain_epochs
-    )
+    epochs = args.pretrain_epochs
+    pretrained = train(out / 'pretrained', TEACHER, out / 'hard', epochs, val_interval=epochs)
     progress.advance(task)
     curves: dict[str, list[Curve]] = {name: [] for name in PARTIAL}
     for seed in range(args.seeds):
         for name, leaf in PARTIAL.items():
             run = out / f'partial_{name.split()[0]}_seed{seed}'
-            change = {} if name == 'from scratch' else dict(change=start_from(pretrained))
-            train(run, leaf, out / 'data', args.epochs, seed, **change)
+            train(run, leaf, out / 'data', args.epochs, seed, None if name == 'from scratch' else pretrained)
             curves[name].append(read_curve(run))
             progress.advance(task)
     return curves
 
 
 def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
-    """Draw the held-out AP after each epoch: the mean over the seeds, and their range as a band."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(parts), figsize=(6 * len(parts), 4.5), dpi=120, squeeze=False)
-    for axis, (title, curves) in zip(axes[0], parts.items(), strict=True):
+    """Draw the held-out AP after each epoch."""
+    panels, levels = dict[str, dict](), dict[str, dict]()
+    for title, curves in parts.items():
+        panels[title], levels[title] = {}, {}
         for name, runs in curves.items():
-            scores = [[score for _, score in curve.score] for curve in runs]
             if name.startswith('teacher'):  # trained for another number of epochs
-                axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='gray', label=name)
+                levels[title][name] = runs[0].score[-1][1]
                 continue
-            epochs = range(1, len(scores[0]) + 1)
-            (line,) = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
-            axis.fill_between(
-                epochs,
-                *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
-                color=line.get_color(),
-                alpha=0.2,
-            )
-        axis.set(title=title, xlabel='epoch', ylabel='COCO AP (held-out)', xticks=list(epochs))
-        axis.grid(alpha=0.3)
-        axis.legend()
-    figure.tight_layout()
-    figure.savefig(path)
-    pyplot.close(figure)
+            scores = ([{'epoch': i, 'COCO AP': ap} for i, (_, ap) in enumerate(curve.score, 1)] for curve in runs)
+            panels[title][name] = [dict(scores=each) for each in scores]
+    draw_curves(panels, 'COCO AP', path, levels)
 
 
 def main() -> None:
     """Render, train, and write the tables and the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/transfer'), help='output folder (default work_dirs/transfer)'
-    )
-    parser.add_argument('--part', choices=('transfer', 'partial'), help='run only this part')
-    parser.add_argument('--seeds', type=int, default=3, help='runs per setting (default 3)')
-    parser.add_argument('--images', type=int, default=1600, help='number of training images (default 1600)')
-    parser.add_argument('--epochs', type=int, default=3, help='epochs of students and of fine-tuning (default 3)')
-    parser.add_argument('--teacher-epochs', type=int, default=12, help='epochs of the teacher (default 12)')
-    parser.add_argument('--pretrain-epochs', type=int, default=6, help='epochs of pre-training (default 6)')
+    add = parser.add_argument
+    add('--out', type=Path, default=Path('work_dirs/transfer'), help='output folder (default %(default)s)')
+    add('--part', choices=('transfer', 'partial'), help='run only this part')
+    add('--seeds', type=int, default=3, help='runs per setting (default 3)')
+    add('--images', type=int, default=1600, help='number of training images (default 1600)')
+    add('--epochs', type=int, default=3, help='epochs of students and of fine-tuning (default 3)')
+    add('--teacher-epochs', type=int, default=12, help='epochs of the teacher (default 12)')
+    add('--pretrain-epochs', type=int, default=6, help='epochs of pre-training (default 6)')
     args = parser.parse_args()
     out, studies = args.out.resolve(), {'transfer': transfer, 'partial': partial}
     with Progress() as progress:

@@ -45,11 +45,16 @@ def test_errors_and_bars():
 
 
 @pytest.mark.long
-def test_all_of_it_at_toy_size(tmp_path, monkeypatch, write_noise, capsys):
-    people = write_noise(tmp_path / 'people', 12, held_out=16)
-    for file in people.glob('*.json'):
-        category = dict(id=1, name='person', keypoints=[f'joint{i}' for i in range(14)])
-        file.write_text(json.dumps(json.loads(file.read_text()) | dict(categories=[category])))
+def test_all_of_it_at_toy_size(tmp_path, monkeypatch):
+    rng, people = np.random.default_rng(0), tmp_path / 'people'
+
+    def noise():
+        keypoints = np.c_[rng.uniform((4, 4), (44, 60), (14, 2)).round(1), np.full(14, 2)]
+        image = rng.integers(0, 255, (*study.SIZE[::-1], 3), np.uint8)
+        return study.Scene(image, keypoints[None], np.array([(4, 4, 40, 56)]))
+
+    splits = dict(train=[noise() for _ in range(12)], val=[noise() for _ in range(16)])
+    study.write_folder(people, [f'joint{i}' for i in range(14)], 'person', splits)
     words = f'--data {people} --out {tmp_path}/out --results {tmp_path}/results.json --train 12 --test 4 --frames 4'
     options = [*words.split(), '--epochs', '1', '--scratch-detector']
     monkeypatch.setattr(sys, 'argv', ['study.py', *options])

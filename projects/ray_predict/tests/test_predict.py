@@ -39,6 +39,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def script(root):
+    return runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+
+
+@pytest.fixture(scope='module')
 def lines(folder):
     """The lines of `vitpose predict`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -50,9 +55,8 @@ def lines(folder):
     return lines
 
 
-def test_rows_are_the_lines_of_vitpose_predict(root, folder, lines, monkeypatch):
+def test_rows_are_the_lines_of_vitpose_predict(script, folder, lines, monkeypatch):
     monkeypatch.chdir(folder)
-    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
     worker, listed = script['Worker']('dots.onnx', str(folder)), script['list_images'](['images.parquet'])
     assert [row for start in range(0, IMAGES, 64) for row in worker(listed.slice(start, 64)).to_pylist()] == lines
 
@@ -82,8 +86,7 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, lines
     assert rows == {line['file']: line for line in lines}
 
 
-def test_workers_in_another_folder_find_relative_names(root, folder, monkeypatch):
-    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+def test_workers_in_another_folder_find_relative_names(script, root, folder, monkeypatch):
     worker = script['Worker'](str(folder / 'dots.onnx'), str(folder))
     names = ['images/0007.png', 'images/0001.png', str(folder / 'images/0002.png'), 'none.png']
     batch = pa.Table.from_pylist([dict(file=name) for name in names], schema=script['LIST'])
@@ -94,15 +97,15 @@ def test_workers_in_another_folder_find_relative_names(root, folder, monkeypatch
     assert rows[3]['error'] == 'none.png: No such file or directory'
 
 
-def test_a_folder_with_boxes_is_the_same_list(root, folder, monkeypatch):
+def test_a_folder_with_boxes_is_the_same_list(script, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    list_images = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['list_images']
+    list_images = script['list_images']
     arguments = (['images.parquet'],), (['images'], Path('boxes.jsonl'))
     listed, in_folder = ({row['file']: row for row in list_images(*words).to_pylist()} for words in arguments)
     assert listed == in_folder and len(listed) == IMAGES
 
 
-def test_bad_input_is_refused_before_ray_starts(root, folder, monkeypatch, capsys):
+def test_bad_input_is_refused_before_ray_starts(script, folder, monkeypatch, capsys):
     pq.write_table(pa.table({'name': ['a.png']}), folder / 'list.parquet')
     monkeypatch.chdir(folder)
     for words, message in (
@@ -112,12 +115,11 @@ def test_bad_input_is_refused_before_ray_starts(root, folder, monkeypatch, capsy
         ('images --out new --rows 0', 'expected at least 1 each'),
     ):
         monkeypatch.setattr(sys, 'argv', ['predict.py', *words.split(), '--model', 'dots.onnx'])
-        assert runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['main']() == 2
+        assert script['main']() == 2
         assert message in capsys.readouterr().err
 
 
-def test_boxes_of_another_size_are_scaled_on_request(root, folder, monkeypatch, capsys):
-    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+def test_boxes_of_another_size_are_scaled_on_request(script, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     Path('half.jsonl').write_text(json.dumps(dict(file='images/0001.png', boxes=[[1, 1, 79, 59]], size=[80, 60])))
     command = ['predict.py', 'images/0001.png', '--model', 'dots.onnx', '--out', 'scaled']

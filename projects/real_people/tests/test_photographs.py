@@ -1,12 +1,16 @@
 """Annotation files of several sources as one, and the scores of predictions."""
 
+import argparse
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 from projects.real_people import evaluate, photographs, study, trials
 
@@ -24,6 +28,12 @@ def content(people, images=1, size=(100, 80)):
 def people_17(count=3):
     points = np.random.default_rng(0).uniform(10, 60, (count, 17, 2)).round(1)
     return [person(i + 1, i + 1, np.c_[points[i], np.full(17, 2)]) for i in range(count)]
+
+
+@pytest.fixture
+def args(tmp_path):
+    init_default_scope('mmpose')
+    return argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None)
 
 
 def test_limbs_are_the_annotators_and_faces_movenets_where_it_is_sure():
@@ -96,15 +106,8 @@ def test_predictions_come_in_the_order_of_the_people(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', study.RECIPES)
-def test_every_stage_has_a_config_that_fits(tmp_path, name):
+def test_every_stage_has_a_config_that_fits(args, name):
     """The sizes of crops, labels, decoders and backbone agree, and the first stage alone starts from DINOv2."""
-    import argparse
-
-    from mmengine.registry import init_default_scope
-    from mmpose.registry import MODELS
-
-    init_default_scope('mmpose')
-    args = argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None)
     for stage, settings in study.RECIPES[name].stages.items():
         if settings.teacher:
             continue  # see test_the_small_network_fits_its_teacher
@@ -117,21 +120,13 @@ def test_every_stage_has_a_config_that_fits(tmp_path, name):
         init = config.model.backbone.pop('init_cfg', None)
         assert (init is not None) == (stage == 'bodies') == (config.get('load_from') is None)
         assert stage == 'bodies' or Path(config.load_from).is_file()  # what is committed
-        heatmaps = MODELS.build(config.model).eval()(np_to_tensor(size), None, mode='tensor')
+        heatmaps = MODELS.build(config.model).eval()(torch.zeros(1, 3, *size[::-1]), None, mode='tensor')
         assert heatmaps.shape == (1, 17, size[1] // 4, size[0] // 4)
 
 
 @pytest.mark.slow
-def test_the_small_network_fits_its_teacher(tmp_path):
+def test_the_small_network_fits_its_teacher(args, tmp_path):
     """It has the sizes of the teacher's stage, its normalization and codec, and its first blocks' shapes."""
-    import argparse
-
-    import torch
-    from mmengine.registry import init_default_scope
-    from mmpose.registry import MODELS
-
-    init_default_scope('mmpose')
-    args = argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None)
     recipe = study.RECIPES['full']
     teacher = study.stage_config('everybody', recipe, args)
     (tmp_path / 'everybody').mkdir()
@@ -148,12 +143,6 @@ def test_the_small_network_fits_its_teacher(tmp_path):
     )
     student._check_codec(student.teacher.model.head.heads['coco'])
     assert config.objects == 'person'
-
-
-def np_to_tensor(size):
-    import torch
-
-    return torch.zeros(1, 3, size[1], size[0])
 
 
 def test_image_files_that_are_missing(tmp_path):
@@ -196,14 +185,8 @@ def test_the_stricter_rule_keeps_sure_keypoints_that_agree():
 
 
 @pytest.mark.parametrize('name', trials.TRIALS)
-def test_every_trial_has_a_config_that_fits(tmp_path, name):
-    import argparse
-
-    from mmengine.registry import init_default_scope
-    from mmpose.registry import MODELS
-
-    init_default_scope('mmpose')
-    config = trials.trial_config(name, argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None))
+def test_every_trial_has_a_config_that_fits(args, name):
+    config = trials.trial_config(name, args)
     if name in ('teacher', 'token'):
         teacher = Config.fromfile(config.model.teacher.config)
         assert teacher.model.backbone.img_size == config.model.backbone.img_size
@@ -212,7 +195,7 @@ def test_every_trial_has_a_config_that_fits(tmp_path, name):
     assert (config.model.backbone.pop('knowledge_token', None) is not None) == (name == 'token')
     config.model.backbone.init_cfg = None
     size = config.model.backbone.img_size
-    heatmaps = MODELS.build(config.model).eval()(np_to_tensor(size[::-1]), None, mode='tensor')
+    heatmaps = MODELS.build(config.model).eval()(torch.zeros(1, 3, *size), None, mode='tensor')
     codec = config.model.head.decoder
     assert tuple(codec.heatmap_size) == heatmaps.shape[:1:-1] and tuple(codec.input_size) == tuple(size[::-1])
     encoders = [step.encoder for step in config.train_dataloader.dataset.pipeline if 'encoder' in step]
