@@ -27,12 +27,8 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
     def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
         """Encode training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
 
-        Args:
-            keypoints: (B, K, 2) in input pixels.
-            visible: (B, K), labeled from 0.5.
-
-        Returns:
-            Heatmaps (B, K, Hm, Wm) and weights (B, K) in fp32, on the keypoints' device.
+        Keypoints (B, K, 2) are in input pixels, those with `visible` (B, K) from 0.5 are labeled. The heatmaps
+        (B, K, Hm, Wm) and weights (B, K) are in fp32, on the keypoints' device.
         """
         with torch.no_grad(), torch.autocast(keypoints.device.type, enabled=False):
             scale_x, scale_y = self.scale_factor.tolist()
@@ -133,11 +129,7 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
 
 
 def batch_codec(codec: Any) -> HeatmapCodec:
-    """Return the codec with tensor code that decodes as a codec of MMPose does.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the codec with tensor code that decodes as a codec of MMPose does. ValueError if there is none."""
     if isinstance(codec, HeatmapCodec):
         return codec
     keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size')
