@@ -102,18 +102,15 @@ class PlainViT(nn.Module):
             for j, attn in enumerate(self.layout)
         )
         self.last_norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self._init_parameters()
-        self.knowledge_token, self.token_file = build_token(dim, knowledge_token)
-        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
-        self._register_state_dict_hook(add_vit_metadata)
-
-    def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
+        self.knowledge_token, self.token_file = build_token(dim, knowledge_token)
+        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def route(
         self, datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False

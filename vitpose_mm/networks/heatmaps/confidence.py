@@ -80,13 +80,9 @@ class Confidence(nn.Module):
         self.mlp = nn.Sequential(*hidden, nn.Linear(width, 3))
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
-        """Judge keypoints.
+        """Judge the `peaks`, keypoints (B, K, 2) in input pixels and scores (B, K), that `codec` located in heatmaps.
 
-        Args:
-            codec: that of the heatmaps.
-            heatmaps: (B, K, Hm, Wm).
-            features: (B, C, Hp, Wp).
-            peaks: keypoints (B, K, 2) in input pixels and scores (B, K) of `codec`.
+        Heatmaps are (B, K, Hm, Wm), and features (B, C, Hp, Wp).
         """
         return self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
 
