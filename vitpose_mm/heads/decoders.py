@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
 from ..checkpoints.mmengine_loading import init_pretrained
 from ..checkpoints.validation import check_filled, store_load_problem
+from ..codecs.pck import pck_accuracy
 from ..logs import log
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from ..networks.heatmaps.confidence import FINGERPRINT, PREFIX
 from ..networks.heatmaps.presence import PREFIX as PRESENCE
-from .batch_targets import describe_codec
-from .heatmap_losses import heatmap_losses
+from .batch_targets import ALL, Index, batch_targets, describe_codec
 from .presence_head import PresenceHead, add_judgments
 
 DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
@@ -170,6 +170,34 @@ class DecoderHead(HeatmapHead):
             `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` or `presence` its loss.
         """
         return heatmap_losses(self, self(feats), batch_data_samples, train_cfg, feats[-1])
+
+
+def heatmap_losses(
+    head: HeatmapHead,
+    heatmaps: Tensor,
+    batch_data_samples: Sequence[PoseDataSample],
+    train_cfg: dict | None = None,
+    features: Tensor | None = None,
+    index: Index = ALL,
+) -> dict[str, Tensor]:
+    """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
+
+    `features` (B, C, Hp, Wp) are those of the heatmaps. The samples, which may be none, are those of the batch at
+    `index`; confidence has the statistics of the whole batch.
+    """
+    own = heatmaps[index]
+    if batch_data_samples:
+        targets, weights = batch_targets(head.decoder, batch_data_samples, own.device)
+        losses = dict(loss_kpt=head.loss_module(own, targets, weights))
+        if (train_cfg or {}).get('compute_acc', True):
+            losses['acc_pose'] = pck_accuracy(own.detach(), targets, weights > 0)
+    else:  # a sum over no heatmaps, so that every process runs the same backward pass and collectives
+        losses = dict(loss_kpt=own.sum())
+    for part in (getattr(head, 'confidence', None), getattr(head, 'presence', None)):
+        if part is not None:
+            assert features is not None
+            losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
+    return losses
 
 
 @MODELS.register_module()
