@@ -95,17 +95,8 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
 class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
     """MMPose's `MSRAHeatmap`, the classic codec, decoding a batch at a time.
 
-    Args:
-        input_size: (w, h) in pixels.
-        heatmap_size: (w, h) in cells.
-        sigma: standard deviation of the Gaussian in cells.
-        unbiased: DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a
-            quarter of a cell.
-        blur_kernel_size: odd size of DARK's blur in cells.
-        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
-
-    Raises:
-        ValueError: a kernel size that is not odd and >= 3.
+    Arguments and the error for the kernel size, here of DARK's blur, are those of `BatchUDPHeatmap`, and `unbiased`:
+    DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a quarter of a cell.
     """
 
     def __init__(
