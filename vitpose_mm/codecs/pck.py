@@ -11,13 +11,8 @@ def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor) -> Tensor:
     with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
     divides x by the height and y by the width, so its `acc_pose` differs from ours unless heatmaps are square.
 
-    Args:
-        heatmaps: (B, K, Hm, Wm).
-        targets: (B, K, Hm, Wm).
-        labeled: (B, K), bool; other keypoints do not count.
-
-    Returns:
-        A scalar; 0 if no keypoint is labeled.
+    `heatmaps` and `targets` are (B, K, Hm, Wm); of `labeled` (B, K), bool, only the True ones count. The result is a
+    scalar; 0 if no keypoint is labeled.
     """
     height, width = heatmaps.shape[2:]
     x, y = (_maxima(heatmaps) - _maxima(targets)).unbind(-1)

@@ -128,8 +128,7 @@ class DecoderHead(HeatmapHead):
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Map feature maps, the last one (B, C, Hp, Wp), to heatmaps (B, K, Hm, Wm) in fp32.
 
-        Raises:
-            ValueError: the loaded checkpoint has no decoder.
+        ValueError if the loaded checkpoint has no decoder.
         """
         if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are absent
             check_filled(self)

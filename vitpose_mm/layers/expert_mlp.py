@@ -43,16 +43,11 @@ class Experts(nn.Module):
 
     Every expert therefore takes part in every backward pass: an expert without a sample gets a zero
     gradient, and distributed training does not need `find_unused_parameters`.
-
-    Args:
-        in_dim: width D of the input.
-        out_dim: outputs P of an expert.
-        count: number of experts E.
     """
 
     def __init__(self, in_dim: int, out_dim: int, count: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(count, out_dim, in_dim))
+        self.weight = nn.Parameter(torch.empty(count, out_dim, in_dim))  # (E, P, D)
         self.bias = nn.Parameter(torch.zeros(count, out_dim))
         nn.init.trunc_normal_(self.weight, std=0.02)
 

@@ -4,12 +4,7 @@ from torch import Tensor, nn
 
 
 class Mlp(nn.Module):
-    """Linear, GELU, linear.
-
-    Args:
-        dim: width C of a token.
-        hidden_dim: width between the two linear layers.
-    """
+    """Linear, GELU, linear: `dim` is the width C of a token, `hidden_dim` that between the linear layers."""
 
     def __init__(self, dim: int, hidden_dim: int):
         super().__init__()

@@ -14,19 +14,12 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's 
 
 
 class HeatmapNetwork(nn.Module, ABC):
-    """What prediction needs of a network.
+    """What prediction needs of a network."""
 
-    Attributes:
-        rgb: whether it takes RGB rather than BGR.
-        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
-        std: (3, 1, 1), per channel that is divided by; None without normalization.
-        folded: runs instead of the decoder, see `folded.fold`.
-    """
-
-    rgb: bool
-    mean: Tensor | None
-    std: Tensor | None
-    folded: nn.Module | None = None
+    rgb: bool  # whether it takes RGB rather than BGR
+    mean: Tensor | None  # (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization
+    std: Tensor | None  # (3, 1, 1), per channel that is divided by; None without normalization
+    folded: nn.Module | None = None  # runs instead of the decoder, see `folded.fold`
 
     @abstractmethod
     def features(self, images: Tensor) -> Any:

@@ -121,10 +121,8 @@ class PlainViT(nn.Module):
     def forward(self, image: Tensor, datasets: Datasets = None) -> tuple[Tensor]:
         """Map images (B, 3, H, W) to a tuple of one feature map (B, C, H / stride, W / stride).
 
-        Args:
-            image: the batch.
-            datasets: the dataset of each image, or the result of `route`; required with experts and
-                ignored without. Under `torch.compile` pass indices (B,): one graph serves every mix.
+        `datasets` has the dataset of each image, or is the result of `route`; required with experts and ignored
+        without. Under `torch.compile` pass indices (B,): one graph serves every mix.
 
         Raises:
             ValueError: the image is not a float batch; there are experts, but not one dataset per image; or the

@@ -10,17 +10,11 @@ from ..layers.pos_embed import Grid
 
 
 class Split(NamedTuple):
-    """The random choice of one batch.
+    """The random choice of one batch."""
 
-    Attributes:
-        visible: (B, V) indices of the visible patches, in the order of their noise.
-        masked: (B, N) float, 1 for masked and 0 for visible.
-        restore: (B, N) position of each patch in the shuffled order, in which the visible ones come first.
-    """
-
-    visible: Tensor
-    masked: Tensor
-    restore: Tensor
+    visible: Tensor  # (B, V) indices of the visible patches, in the order of their noise
+    masked: Tensor  # (B, N) float, 1 for masked and 0 for visible
+    restore: Tensor  # (B, N) position of each patch in the shuffled order, in which the visible ones come first
 
 
 def split_patches(noise: Tensor, ratio: float) -> Split:
