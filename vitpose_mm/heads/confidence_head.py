@@ -23,12 +23,10 @@ class ConfidenceHead(Confidence):
     better probabilities: on its own training images a model is right more often.
 
     Args:
-        in_channels: channels C of the feature map; the head that has it sets it.
-        num_keypoints: K; the head that has it sets it.
+        in_channels, num_keypoints: set by the head that has it.
         sigma: of the keypoint similarity, in parts of the person's scale.
         loss_weight: of its loss.
-        width: of the hidden layers.
-        dropout: of the hidden layers in training.
+        width, dropout: as in `Confidence`.
     """
 
     def __init__(

@@ -35,17 +35,14 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images; `flip_indices` as in `test`."""
-
-    def test(self, images: Tensor, flip_indices: list[int] | None = None) -> Tensor:
-        """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
-
-        `flip_indices` has the index of each keypoint's mirror image; None: no flip test.
-        """
-        return self.test_with_features(images, flip_indices)[0]
+        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images; indices as in `test_with_features`."""
 
     def test_with_features(self, images: Tensor, flip_indices: list[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Predict as `test`, and return the last feature maps (B, C, Hp, Wp) of the images, not mirrored."""
+        """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
+
+        Also returns the last feature maps (B, C, Hp, Wp) of the images, not mirrored. `flip_indices` has the index of
+        each keypoint's mirror image; None: no flip test.
+        """
         if flip_indices is None:
             features = self.features(images)
             return self.heatmaps(features), features[-1]

@@ -102,7 +102,9 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                     "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)"
                 )
             decays = parameter.ndim > 1 and not any(part in name for part in WITHOUT_DECAY)
-            key = GroupKey(layer_id_of(name, vits, depth), decays, self._custom_key_of(name))
+            custom_keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]
+            custom_key = min(custom_keys, key=lambda key: (-len(key), key), default=None)  # the longest, then the first
+            key = GroupKey(layer_id_of(name, vits, depth), decays, custom_key)
             if key not in groups:
                 groups[key] = self._new_group(key, depth)
             groups[key]['params'].append(parameter)
@@ -132,11 +134,6 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'blocks. Set num_layers={depth} or leave it out.'
             )
         return depth
-
-    def _custom_key_of(self, name: str) -> str | None:
-        """Return the longest of `custom_keys` in a parameter's name, the alphabetically first among equals."""
-        keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]
-        return min(keys, key=lambda key: (-len(key), key), default=None)
 
     def _new_group(self, key: GroupKey, depth: int) -> dict[str, Any]:
         """Return an empty parameter group with its learning rate and weight decay."""
