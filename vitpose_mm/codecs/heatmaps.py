@@ -1,6 +1,5 @@
 """MMPose's heatmap codecs, encoding and decoding a whole batch as tensors on the heatmaps' device."""
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,10 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
     scale_factor: np.ndarray
     presence: bool
 
-    @abstractmethod
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
         """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        is_udp = isinstance(self, UDPHeatmap)
+        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=is_udp)
 
     def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
         """Encode training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
@@ -86,10 +86,6 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         UDPHeatmap.__init__(self, input_size, heatmap_size, heatmap_type, sigma, radius_factor, blur_kernel_size)
         self.border, self.presence = border, presence
 
-    def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
-        """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
-        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=True)
-
 
 @KEYPOINT_CODECS.register_module()
 class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
@@ -116,7 +112,7 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
         if self.unbiased:
             return whole_gaussians(cells, visible, self.heatmap_size, self.sigma)
-        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=False)
+        return super().gaussians(cells, visible)
 
 
 def batch_codec(codec: Any) -> HeatmapCodec:

@@ -35,7 +35,7 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images; indices as in `test_with_features`."""
+        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back; `flip_indices` as in `test_with_features`."""
 
     def test_with_features(self, images: Tensor, flip_indices: list[int] | None = None) -> tuple[Tensor, Tensor]:
         """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
