@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
 from ..checkpoints.mmengine_loading import init_pretrained
 from ..checkpoints.validation import check_filled, store_load_problem
-from ..codecs.pck import pck_accuracy
 from ..logs import log
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from ..networks.heatmaps.confidence import FINGERPRINT, PREFIX
@@ -197,6 +196,32 @@ def heatmap_losses(
             assert features is not None
             losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
     return losses
+
+
+def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor) -> Tensor:
+    """Average over keypoints the share of samples whose distance is below 0.05.
+
+    In the distance, x is divided by the width of the heatmap and y by its height, as in MMPose's `pose_pck_accuracy`
+    with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
+    divides x by the height and y by the width, so its `acc_pose` differs from ours unless heatmaps are square.
+
+    `heatmaps` and `targets` are (B, K, Hm, Wm); of `labeled` (B, K), bool, only the True ones count. The result is a
+    scalar on their device; 0 if no keypoint is labeled.
+    """
+    height, width = heatmaps.shape[2:]
+    x, y = (_maxima(heatmaps) - _maxima(targets)).unbind(-1)
+    hits = (torch.hypot(x / width, y / height) < 0.05) & labeled
+    count = labeled.sum(0)
+    shares = hits.sum(0) / count.clamp(min=1)
+    return (shares * (count > 0)).sum() / (count > 0).sum().clamp(min=1)
+
+
+def _maxima(heatmaps: Tensor) -> Tensor:
+    """Find the maxima (B, K, 2) as (x, y) in fp32; (-1, -1) where no value is positive."""
+    width = heatmaps.shape[3]
+    scores, index = heatmaps.flatten(2).max(-1)
+    cells = torch.stack((index % width, index // width), -1).float()
+    return torch.where(scores[..., None] > 0, cells, -1.0)
 
 
 @MODELS.register_module()
