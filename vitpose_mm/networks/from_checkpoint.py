@@ -56,8 +56,8 @@ def build_network(
     doublings = sum(key.startswith('deconv_layers.') and value.ndim == 4 for key, value in head.items())
     stride = known.pop('stride', None) or (8 if doublings == 1 else patch)
     size = parts.grid[0] * stride, parts.grid[1] * stride
-    tokens, token = weights.get('knowledge_token.tokens'), None
-    if tokens is not None:
+    token = None
+    if (tokens := weights.get('knowledge_token.tokens')) is not None:
         has_positions = 'knowledge_token.pos_embed' in weights
         token = dict(count=tokens.shape[1], width=tokens.shape[2], pos_embed=has_positions)
     backbone = PlainViT(
