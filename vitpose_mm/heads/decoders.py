@@ -1,7 +1,6 @@
 """The paper's two decoders as MMPose heatmap heads."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,23 +35,15 @@ class DecoderHead(HeatmapHead):
 
     def __init__(
         self,
-        build: Callable[[int, int, int], Decoder],
-        in_channels: int,
-        out_channels: int,
-        feature_stride: int = 16,
-        heatmap_stride: int = 4,
-        loss: dict = DEFAULT_LOSS,
-        decoder: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
-        *,
+        network: Decoder,
+        *args: Any,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
         presence: bool = False,
+        **kwargs: Any,
     ):
-        network = build(in_channels, out_channels, upsampling_factor(feature_stride, heatmap_stride))
-        parts = dict(deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None)
-        super().__init__(in_channels, out_channels, **parts, loss=loss, decoder=decoder, init_cfg=init_cfg)
+        super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
         self.deconv_layers, self.final_layer = network.deconv_layers, network.final_layer
         self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
         self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
@@ -157,7 +148,7 @@ class DecoderHead(HeatmapHead):
     def loss(
         self, feats: tuple[Tensor, ...], batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """Compute loss and accuracy of a batch, on its device; ValueErrors as in `batch_targets`.
+        """Compute loss and accuracy of a batch, on its device.
 
         Args:
             feats: feature maps, the last one (B, C, Hp, Wp).
@@ -166,8 +157,12 @@ class DecoderHead(HeatmapHead):
 
         Returns:
             `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` or `presence` its loss.
+
+        Raises:
+            ValueError: see `batch_targets`.
         """
-        return heatmap_losses(self, self(feats), batch_data_samples, train_cfg, feats[-1])
+        heatmaps = self(feats)
+        return heatmap_losses(self, heatmaps, batch_data_samples, train_cfg, feats[-1])
 
 
 def heatmap_losses(
@@ -252,8 +247,34 @@ class ClassicHead(DecoderHead):
             does not fit.
     """
 
-    def __init__(self, *args: Any, deconv_channels: int = 256, **kwargs: Any):
-        super().__init__(partial(classic_decoder, channels=deconv_channels), *args, **kwargs)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        feature_stride: int = 16,
+        heatmap_stride: int = 4,
+        loss: dict = DEFAULT_LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        deconv_channels: int = 256,
+        freeze: bool = False,
+        allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
+        presence: bool = False,
+    ):
+        factor = upsampling_factor(feature_stride, heatmap_stride)
+        super().__init__(
+            classic_decoder(in_channels, out_channels, factor, deconv_channels),
+            in_channels,
+            out_channels,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
+            presence=presence,
+        )
 
 
 @MODELS.register_module()
@@ -263,8 +284,50 @@ class SimpleHead(DecoderHead):
     Source: ViTPose section 3.1; as the source at feature stride 16. At stride 8 the factor is 2; for
     heatmaps at 1/2 it doubles.
 
-    Arguments and errors are those of `ClassicHead`, except for `deconv_channels`.
+    Args:
+        in_channels: channels C of the feature map.
+        out_channels: number of keypoints K.
+        feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
+            (196x252: 56x72); 32 for a ResNet, with one more doubling.
+        heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
+        loss: MMPose's heatmap loss.
+        decoder: MMPose's codec that decodes the heatmaps.
+        init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
+        freeze: do not train the decoder.
+        allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
+            layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
+        confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
+        presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
+
+    Raises:
+        ValueError: the stride is unsupported, or only one of head and codec has presence; on loading, the checkpoint
+            does not fit.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(simple_decoder, *args, **kwargs)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        feature_stride: int = 16,
+        heatmap_stride: int = 4,
+        loss: dict = DEFAULT_LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        freeze: bool = False,
+        allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
+        presence: bool = False,
+    ):
+        factor = upsampling_factor(feature_stride, heatmap_stride)
+        super().__init__(
+            simple_decoder(in_channels, out_channels, factor),
+            in_channels,
+            out_channels,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
+            presence=presence,
+        )
