@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_base.files import replacing, write_text
     from vitpose_mm.checkpoints.safe_load import load_weights
     from vitpose_mm.datasets.metainfo import parse_metainfo
-    from vitpose_mm.estimators.plain_model import split_config, split_weights
+    from vitpose_mm.estimators.plain_model import split_config, split_model
 
     cfg = Config.fromfile(args.config)
     single = split_config(cfg, args.dataset)
-    weights = split_weights(cfg, load_weights(args.checkpoint), args.dataset)
+    weights = split_model(cfg, load_weights(args.checkpoint), args.dataset).state_dict()
     metainfo = parse_metainfo(single.test_dataloader.dataset)
     # lists instead of arrays, so that torch.load(weights_only=True) accepts the file
     metainfo = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in metainfo.items()}

@@ -14,7 +14,7 @@ from .token_file import load_tokens
 
 @MODELS.register_module()
 class ViT(PlainViT, BaseModule):
-    """`PlainViT` as a backbone of MMPose, with parts that can be frozen.
+    """`PlainViT` as a backbone of MMPose, with parts that can be frozen; it raises what `PlainViT` does.
 
     Args:
         *args: `PlainViT`'s.
@@ -24,9 +24,6 @@ class ViT(PlainViT, BaseModule):
             ViTPose table 6 and the authors' code, except for n: theirs never froze the first block.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
         **kwargs: `PlainViT`'s: arch, img_size, stride, attention, experts, knowledge_token, ...
-
-    Raises:
-        ValueError: an argument is invalid; the message names it and the accepted values.
     """
 
     def __init__(

@@ -1,6 +1,5 @@
 """MMPose's heatmap codecs, encoding and decoding a whole batch as tensors on the heatmaps' device."""
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,16 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
     scale_factor: np.ndarray
     presence: bool
 
-    @abstractmethod
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
         """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        is_udp = isinstance(self, UDPHeatmap)
+        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=is_udp)
 
     def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
         """Encode training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
 
-        Args:
-            keypoints: (B, K, 2) in input pixels.
-            visible: (B, K), labeled from 0.5.
-
-        Returns:
-            Heatmaps (B, K, Hm, Wm) and weights (B, K) in fp32, on the keypoints' device.
+        Keypoints (B, K, 2) are in input pixels, those with `visible` (B, K) from 0.5 are labeled. The heatmaps
+        (B, K, Hm, Wm) and weights (B, K) are in fp32, on the keypoints' device.
         """
         with torch.no_grad(), torch.autocast(keypoints.device.type, enabled=False):
             scale_x, scale_y = self.scale_factor.tolist()
@@ -90,26 +86,13 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         UDPHeatmap.__init__(self, input_size, heatmap_size, heatmap_type, sigma, radius_factor, blur_kernel_size)
         self.border, self.presence = border, presence
 
-    def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
-        """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
-        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=True)
-
 
 @KEYPOINT_CODECS.register_module()
 class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
     """MMPose's `MSRAHeatmap`, the classic codec, decoding a batch at a time.
 
-    Args:
-        input_size: (w, h) in pixels.
-        heatmap_size: (w, h) in cells.
-        sigma: standard deviation of the Gaussian in cells.
-        unbiased: DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a
-            quarter of a cell.
-        blur_kernel_size: odd size of DARK's blur in cells.
-        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
-
-    Raises:
-        ValueError: a kernel size that is not odd and >= 3.
+    Arguments and the error for the kernel size, here of DARK's blur, are those of `BatchUDPHeatmap`, and `unbiased`:
+    DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a quarter of a cell.
     """
 
     def __init__(
@@ -129,15 +112,11 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         """Draw keypoints (B, K, 2) in cells, with visibilities (B, K): heatmaps (B, K, Hm, Wm) and weights (B, K)."""
         if self.unbiased:
             return whole_gaussians(cells, visible, self.heatmap_size, self.sigma)
-        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=False)
+        return super().gaussians(cells, visible)
 
 
 def batch_codec(codec: Any) -> HeatmapCodec:
-    """Return the codec with tensor code that decodes as a codec of MMPose does.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the codec with tensor code that decodes as a codec of MMPose does. ValueError if there is none."""
     if isinstance(codec, HeatmapCodec):
         return codec
     keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size')

@@ -64,11 +64,8 @@ def count(model: ConfigDict) -> Count:
     multiply-accumulate. The model runs on torch's meta device, so no weights are allocated. A multi-dataset model is
     counted with the head of its default dataset.
 
-    Args:
-        model: config of a top-down estimator with `backbone` and `head`.
-
-    Raises:
-        ValueError: torch is older than 2.4, whose counter does not count per module.
+    `model` is the config of a top-down estimator with `backbone` and `head`. ValueError if torch is older than 2.4,
+    whose counter does not count per module.
     """
     check_torch('2.4', 'counting MACs per module')
     with torch.device('meta'):

@@ -41,7 +41,8 @@ def measure(
     """Measure the peak memory of each model in a separate process, then the time of all models in this process.
 
     A training step is forward, squared error, backward and AdamW on random images, without data loading. Timed steps
-    alternate between the models, so that other load on the machine slows all of them equally.
+    alternate between the models, so that other load on the machine slows all of them equally. RuntimeError if a memory
+    measurement was killed, most likely because memory ran out.
 
     Args:
         models: configs of top-down estimators.
@@ -51,9 +52,6 @@ def measure(
         dtype: 'float32', or 'bfloat16' for autocast.
         steps: timed steps per model, after one warm-up step.
         progress: called after each memory measurement and each timed or warm-up step.
-
-    Raises:
-        RuntimeError: a memory measurement was killed, most likely because memory ran out.
     """
     peaks = []
     for model in models:

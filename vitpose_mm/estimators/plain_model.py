@@ -56,15 +56,13 @@ def split_config(cfg: Config, dataset: str) -> Config:
     split = {key: deepcopy(cfg[key]) for key in KEPT_KEYS if key in cfg}
     hooks = cfg.get('default_hooks', {})
     split['default_hooks'] = {name: hooks[name] for name in KEPT_HOOKS if name in hooks}
-    split |= dict(data_mode='topdown', dataset_type=_mmpose_class(settings[0]['dataset']), model=model)
+    classes = dataset_class(settings[0]['dataset']).__mro__
+    # of MMPose's class, by which its inferencers choose a detector
+    name = next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)
+    split |= dict(data_mode='topdown', dataset_type=name, model=model)
     for part in tests:
         split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or settings
     return Config(split)
-
-
-def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict[str, Tensor]:
-    """Make the state dict of one dataset's plain model; see `split_model`."""
-    return split_model(cfg, weights, dataset).state_dict()
 
 
 def split_model(cfg: Config, weights: dict[str, Tensor], dataset: str) -> nn.Module:
@@ -117,9 +115,3 @@ def _test_settings(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | N
         meta = Config.fromfile(meta['from_file']).dataset_info.to_dict()
     config = dict(config, metainfo=deepcopy(meta))
     return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=config, sampler=sampler), evaluator
-
-
-def _mmpose_class(dataset: dict) -> str:
-    """Return the name of MMPose's dataset class, by which its inferencers choose a detector."""
-    classes = dataset_class(dataset).__mro__
-    return next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)

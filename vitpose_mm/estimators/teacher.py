@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -46,31 +47,28 @@ class Teacher:
         if precision != 'float32' and precision not in DTYPES:
             raise ValueError(f"teacher: precision={precision!r}, expected 'float32', {', '.join(map(repr, DTYPES))}")
         self.config, self.checkpoint, self.precision = str(config), Path(str(checkpoint)), precision
-        self._model: TopdownPoseEstimator | None = None
 
-    @property
+    @cached_property
     def model(self) -> TopdownPoseEstimator:
         """The estimator, built and loaded on first use.
 
         FileNotFoundError if the config or checkpoint does not exist, ValueError if they do not fit.
         """
-        if self._model is None:
-            model = MODELS.build(self.read_config().model)
-            if not self.checkpoint.is_file():
-                option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
-                raise FileNotFoundError(
-                    'teacher: ' + missing_checkpoint_message(self.checkpoint, os.path.relpath(self.config), option)
-                )
-            weights = load_weights(self.checkpoint)
-            try:
-                load_strictly(model, weights)
-            except ValueError as problem:
-                raise ValueError(
-                    f'{self.checkpoint} does not fit {self.config}: {problem}; use the config that the teacher was '
-                    'trained with'
-                ) from problem
-            self._model = model.eval().requires_grad_(False)
-        return self._model
+        model = MODELS.build(self.read_config().model)
+        if not self.checkpoint.is_file():
+            option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
+            raise FileNotFoundError(
+                'teacher: ' + missing_checkpoint_message(self.checkpoint, os.path.relpath(self.config), option)
+            )
+        weights = load_weights(self.checkpoint)
+        try:
+            load_strictly(model, weights)
+        except ValueError as problem:
+            raise ValueError(
+                f'{self.checkpoint} does not fit {self.config}: {problem}; use the config that the teacher was '
+                'trained with'
+            ) from problem
+        return model.eval().requires_grad_(False)
 
     def read_config(self) -> Config:
         """Read the teacher's config file. FileNotFoundError if it does not exist."""

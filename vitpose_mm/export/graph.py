@@ -12,16 +12,13 @@ from ..networks.pose_network import HeatmapNetwork
 class HeatmapGraph(nn.Module):
     """From images, or from crops, to heatmaps.
 
+    Its `rgb`, `mean` and `std` are those of the network.
+
     Args:
         network: in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
         crops: take uint8 crops and normalize them.
         has_features: also return feature maps, for a calibration.
-
-    Attributes:
-        rgb: whether the network takes RGB rather than BGR.
-        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
-        std: (3, 1, 1), per channel that is divided by; None without normalization.
     """
 
     mean: Tensor | None
@@ -37,8 +34,8 @@ class HeatmapGraph(nn.Module):
         super().__init__()
         self.has_features = has_features
         self.network, self.flip_indices, self.crops, self.rgb = network, flip_indices, crops, network.rgb
-        self.register_buffer('mean', None if network.mean is None else network.mean.clone(), persistent=False)
-        self.register_buffer('std', None if network.std is None else network.std.clone(), persistent=False)
+        for name, value in (('mean', network.mean), ('std', network.std)):
+            self.register_buffer(name, None if value is None else value.clone(), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Predict heatmaps (B, C, Hm, Wm) of crops (B, h, w, 3) uint8 BGR, or of normalized images (B, 3, h, w).

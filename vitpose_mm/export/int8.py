@@ -41,7 +41,7 @@ def quantize(
 ) -> Any:
     """Quantize weights and activations to int8, with NNCF's settings for transformers, smooth quantization among them.
 
-    NNCF shows its progress.
+    Returns another `openvino.Model`. NNCF shows its progress.
 
     Args:
         model: `openvino.Model` from crops or images to heatmaps.
@@ -49,9 +49,6 @@ def quantize(
         accuracy_drop: how much the mean `accuracy` may fall; if it falls more, the layers that cost most stay in fp32,
             and smooth quantization is left out. None to quantize all.
         accuracy: from heatmaps of n crops and their numbers to the accuracy of each (n,); with `accuracy_drop`.
-
-    Returns:
-        `openvino.Model`.
 
     Raises:
         ValueError: too few crops, no layer left in int8, or NNCF is not installed.

@@ -26,7 +26,7 @@ HEATMAPS, FEATURES = 'heatmaps', 'features'
 def write_onnx(graph: Graph, example: Example, file: Path, stored: Mapping[str, str], precision: str = 'fp32') -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
-    Heatmaps are an inner value of this name in a graph that decodes.
+    Heatmaps are an inner value of this name in a graph that decodes. ValueError for an old torch or a missing package.
 
     Args:
         graph: on the CPU, in fp32.
@@ -34,9 +34,6 @@ def write_onnx(graph: Graph, example: Example, file: Path, stored: Mapping[str, 
         file: FILE.onnx.
         stored: strings for its metadata_props, by key.
         precision: 'fp32', 'fp16' or 'int8', in which weights are stored; see `store_weights`.
-
-    Raises:
-        ValueError: torch is too old, or a package is missing.
     """
     model = as_onnx(graph, example)
     del model.metadata_props[:]

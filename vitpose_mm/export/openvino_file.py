@@ -22,7 +22,7 @@ def write_openvino(
     half: bool = False,
     change: Callable[[Any], Any] = lambda model: model,
 ) -> None:
-    """Write FILE.xml and FILE.bin with a dynamic batch size.
+    """Write FILE.xml and FILE.bin with a dynamic batch size. ValueError if OpenVINO is not installed.
 
     The values between network and decoding are named 'heatmaps' and 'features', so that it can be split there: the
     decoding is always computed in fp32.
@@ -35,9 +35,6 @@ def write_openvino(
         stored: strings for its rt_info, by key.
         half: store weights in fp16.
         change: of the network's `openvino.Model`, before the decoding is attached: quantization.
-
-    Raises:
-        ValueError: OpenVINO is not installed.
     """
     try:
         import openvino

@@ -22,15 +22,10 @@ PROBE_KEYPOINTS = np.array([[0.231, 0.313], [0.517, 0.486], [0.709, 0.834]])
 def batch_targets(
     codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return the heatmaps (B, K, Hm, Wm) and keypoint weights (B, K) to train on.
+    """Return the heatmaps (B, K, Hm, Wm) and keypoint weights (B, K) to train on, on their device.
 
-    Args:
-        codec: the head's; it encodes the samples that `KeypointTarget` prepared.
-        samples: B samples, all with MMPose's heatmaps or all from `KeypointTarget`.
-        device: of the heatmaps.
-
-    Raises:
-        ValueError: a sample has neither, or the codec cannot encode a batch.
+    The B samples have MMPose's heatmaps, or are from `KeypointTarget` and encoded by the head's codec. ValueError if a
+    sample has neither, or the codec cannot encode a batch.
     """
     if all('heatmaps' in getattr(sample, 'gt_fields', ()) for sample in samples):
         return torch.stack([sample.gt_fields.heatmaps for sample in samples]), batch_weights(codec, samples, device)

@@ -23,12 +23,10 @@ class ConfidenceHead(Confidence):
     better probabilities: on its own training images a model is right more often.
 
     Args:
-        in_channels: channels C of the feature map; the head that has it sets it.
-        num_keypoints: K; the head that has it sets it.
+        in_channels, num_keypoints: set by the head that has it.
         sigma: of the keypoint similarity, in parts of the person's scale.
         loss_weight: of its loss.
-        width: of the hidden layers.
-        dropout: of the hidden layers in training.
+        width, dropout: as in `Confidence`.
     """
 
     def __init__(
@@ -46,14 +44,9 @@ class ConfidenceHead(Confidence):
     def loss(
         self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample], index: Index = ALL
     ) -> dict[str, Tensor]:
-        """Compute `loss_confidence` of some samples of a batch; its batch norms see the whole batch.
+        """Compute `loss_confidence` of some samples of a batch, which are at `index`; there may be none.
 
-        Args:
-            codec: the decoder's.
-            heatmaps: (B, K, Hm, Wm), detached.
-            features: (B, C, Hp, Wp), detached.
-            samples: those of the batch that count; there may be none.
-            index: theirs in the batch.
+        Its batch norms see the whole batch: detached heatmaps (B, K, Hm, Wm) of `codec`, and features (B, C, Hp, Wp).
         """
         peaks = codec.locate(heatmaps)
         self.person[0].train(self.training and len(heatmaps) > 1)  # a batch of one has no variance

@@ -17,8 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..checkpoints.experts_and_decoders import rename_decoders
 from ..checkpoints.key_maps import pop_prefix
 from ..layers.index import index_on
-from .decoders import DecoderHead
-from .heatmap_losses import heatmap_losses
+from .decoders import DecoderHead, heatmap_losses
 
 Features = tuple[Tensor, ...]
 
@@ -112,11 +111,7 @@ class MultiDatasetHead(BaseHead):
         return name
 
     def datasets(self, samples: Sequence[PoseDataSample]) -> list[str]:
-        """Return the dataset name of each sample.
-
-        Raises:
-            KeyError: there is no head of that name, or neither a name nor a default.
-        """
+        """Return the dataset name of each sample. KeyError without a head of that name, or neither name nor default."""
         names = [sample.metainfo.get('dataset_name', self.default_dataset) for sample in samples]
         if None in names:
             raise KeyError(
@@ -163,10 +158,7 @@ class MultiDatasetHead(BaseHead):
             feats: feature maps, each (B, C, Hp, Wp).
             batch_data_samples: B samples.
             train_cfg: the model's.
-            datasets: result of `datasets` for these samples, if the caller has it already.
-
-        Raises:
-            KeyError: see `datasets`.
+            datasets: result of `datasets` for these samples, if the caller has it already; else with its KeyErrors.
         """
         groups = self._groups(datasets or self.datasets(batch_data_samples), feats[-1].device)
         self.absent -= groups.keys()
@@ -193,16 +185,9 @@ class MultiDatasetHead(BaseHead):
     ) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
         """Predict the poses of a batch in order, each with its dataset's head; with heatmaps if test_cfg asks for them.
 
-        Args:
-            feats: feature maps, each (B, C, Hp, Wp); for the flip test a list of two such tuples, the
-                second of the mirrored images.
-            batch_data_samples: B samples.
-            test_cfg: the model's; `test_cfgs` overrides it.
-            datasets: result of `datasets` for these samples, if the caller has it already.
-
-        Raises:
-            KeyError: see `datasets`.
-            ValueError: a head was neither loaded nor trained.
+        Arguments and errors are those of `loss`, but for the flip test `feats` is a list of two such tuples, the second
+        of the mirrored images, and `test_cfgs` overrides the model's `test_cfg`. ValueError if a head was neither
+        loaded nor trained.
         """
         poses: dict[int, InstanceData] = {}
         fields: dict[int, PixelData] = {}
@@ -214,9 +199,8 @@ class MultiDatasetHead(BaseHead):
             instances, heatmaps = result if isinstance(result, tuple) else (result, [])
             poses.update(zip(indices, instances, strict=True))
             fields.update(zip(indices, heatmaps, strict=bool(heatmaps)))
-        order = range(len(batch_data_samples))
-        ordered = [poses[i] for i in order]
-        return (ordered, [fields.get(i) for i in order]) if fields else ordered
+        ordered = [poses[i] for i in sorted(poses)]
+        return (ordered, [fields.get(i) for i in sorted(poses)]) if fields else ordered
 
 
 def _losses(

@@ -7,8 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..pretrain.masking import mask_noise
-from ..pretrain.picture import reconstruction_rows
+from ..pretrain.masking import mask_noise, reconstruction_rows
 from .bare_model import bare_model
 
 

@@ -2,9 +2,8 @@
 
 from .attention import Attention, WindowAttention
 from .block import Block
-from .expert_mlp import ExpertMlp
 from .knowledge_token import KnowledgeToken
-from .mlp import Mlp
+from .mlp import ExpertMlp, Mlp
 from .patch_embed import PatchEmbed
 from .pos_embed import resize_pos_embed
 

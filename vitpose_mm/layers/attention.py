@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .rel_pos import DecomposedRelPos
 from .window import fit_window, partition, pool_windows, unpartition, window_masks
 
 Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowledge tokens
@@ -20,14 +19,8 @@ MAX_FLOAT32_KEYS = 256
 class Attention(nn.Module):
     """Multi-head self-attention with biased qkv, through torch's fused kernels.
 
-    Knowledge tokens are appended to the grid's tokens: every token attends to all.
-
-    Args:
-        dim: width C of a token.
-        num_heads: heads; must divide `dim`.
-
-    Raises:
-        ValueError: the heads do not divide the width.
+    Knowledge tokens are appended to the grid's tokens: every token attends to all. ValueError if the number of heads
+    does not divide the width C of a token, `dim`.
     """
 
     def __init__(self, dim: int, num_heads: int):
@@ -77,6 +70,37 @@ def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 def _join_heads(attended: Tensor) -> Tensor:
     """Join heads: (..., heads, n, C / heads) -> (..., n, C)."""
     return attended.transpose(-3, -2).flatten(-2)
+
+
+class DecomposedRelPos(nn.Module):
+    """Attention bias from the query and the offset along each axis of a window (h, w): q . Rh[dh] + q . Rw[dw].
+
+    Source: MViTv2 (arXiv 2112.01526) as in ViTDet, which ViTPose cites without details. As in the
+    source, the query is not scaled. The tables, and therefore the bias, are initialized to zero.
+    """
+
+    offsets_h: Tensor
+    offsets_w: Tensor
+
+    def __init__(self, window: tuple[int, int], head_dim: int):
+        super().__init__()
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * window[0] - 1, head_dim))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * window[1] - 1, head_dim))
+        # table index of each pair of rows or columns; a smaller window uses the first rows and columns
+        for name, side in zip(('offsets_h', 'offsets_w'), window, strict=True):
+            index = torch.arange(side)
+            self.register_buffer(name, index[:, None] - index[None, :] + side - 1, persistent=False)
+
+    def forward(self, query: Tensor, window: tuple[int, int]) -> Tensor:
+        """Compute the bias (..., n, n) for queries (..., n, head_dim) of a window (h, w), n = h * w."""
+        height, width = window
+        table_h = self.rel_pos_h[self.offsets_h[:height, :height]].to(query.dtype)  # (h, h, head_dim)
+        table_w = self.rel_pos_w[self.offsets_w[:width, :width]].to(query.dtype)
+        query = query.unflatten(-2, (height, width))
+        bias_h = torch.einsum('...hwd,hkd->...hwk', query, table_h)
+        bias_w = torch.einsum('...hwd,wkd->...hwk', query, table_w)
+        bias = bias_h[..., :, None] + bias_w[..., None, :]  # (..., h, w, h, w)
+        return bias.flatten(-2).flatten(-3, -2)
 
 
 class WindowAttention(Attention):

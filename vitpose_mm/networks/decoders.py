@@ -6,14 +6,9 @@ from torch import Tensor, nn
 
 
 class Decoder(nn.Module):
-    """Upsampling, then one convolution.
+    """Upsampling, which multiplies the size of the feature map by `upsampling`, then one convolution to heatmaps.
 
     The upsampling is called `deconv_layers`, as in MMPose's heads, although that of the simple decoder has no weights.
-
-    Args:
-        deconv_layers: multiply the size by `upsampling`.
-        final_layer: to heatmaps.
-        upsampling: factor from the feature map's size to that of the heatmaps.
     """
 
     def __init__(self, deconv_layers: nn.Sequential, final_layer: nn.Conv2d, upsampling: int):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..checkpoints.experts_and_decoders import merge_expert
-from ..checkpoints.key_maps import Weights
 from ..checkpoints.model_parts import ModelParts
 from ..checkpoints.validation import load_strictly
 from .decoders import classic_decoder, simple_decoder, upsampling_factor
@@ -57,7 +56,10 @@ def build_network(
     doublings = sum(key.startswith('deconv_layers.') and value.ndim == 4 for key, value in head.items())
     stride = known.pop('stride', None) or (8 if doublings == 1 else patch)
     size = parts.grid[0] * stride, parts.grid[1] * stride
-    token = _knowledge_token(weights)
+    token = None
+    if (tokens := weights.get('knowledge_token.tokens')) is not None:
+        has_positions = 'knowledge_token.pos_embed' in weights
+        token = dict(count=tokens.shape[1], width=tokens.shape[2], pos_embed=has_positions)
     backbone = PlainViT(
         _arch(parts), size, stride, knowledge_token=token, patch_size=patch, pretrain_img_size=size, **known
     )
@@ -75,18 +77,10 @@ def build_network(
 
 def _arch(parts: ModelParts) -> dict[str, Any]:
     """Return `arch` of a `PlainViT`."""
-    (depth, width), vit = parts.size, parts.vit
+    depth, width = parts.size
     usual = next((size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size), None)
     num_heads = parts.num_heads or usual
     if num_heads is None:
         raise ValueError(f'the number of attention heads of {depth} blocks of width {width} is not recorded')
-    return dict(
-        depth=depth, embed_dim=width, num_heads=num_heads, mlp_ratio=len(vit['layers.0.mlp.fc1.weight']) / width
-    )
-
-
-def _knowledge_token(vit: Weights) -> dict[str, Any] | None:
-    tokens = vit.get('knowledge_token.tokens')
-    if tokens is None:
-        return None
-    return dict(count=tokens.shape[1], width=tokens.shape[2], pos_embed='knowledge_token.pos_embed' in vit)
+    mlp_ratio = len(parts.vit['layers.0.mlp.fc1.weight']) / width
+    return dict(depth=depth, embed_dim=width, num_heads=num_heads, mlp_ratio=mlp_ratio)

@@ -11,15 +11,7 @@ OPTIONAL_KEYS = ('shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
 
 @dataclass(frozen=True)
 class BlockAttention:
-    """Attention of one block; full if there is no window.
-
-    Args:
-        window: (h, w) in tokens.
-        shift: shift the windows by half their sides.
-        pool: every token also attends to the mean of every window.
-        rel_pos: add decomposed relative position.
-        recompute: recompute the windows in the backward pass.
-    """
+    """Attention of one block: full if there is no window, else arguments of `WindowAttention`."""
 
     window: tuple[int, int] | None = None
     shift: bool = False

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-from ..layers import KnowledgeToken
 from ..logs import log
 
 
@@ -60,13 +59,3 @@ def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | Non
             f"experts: names={list(names)}, expected at least one dataset, each once, like ['coco', 'aic']"
         )
     return names, experts['expert_dim'], new_from
-
-
-def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
-    """Build the module of `ViT(knowledge_token=...)` for width `dim`; return it and the file to initialize it from."""
-    if options is None:
-        return None, None
-    check_keys('knowledge_token', options, optional=('count', 'width', 'frozen', 'pos_embed', 'init'))
-    options = dict(options)
-    file = options.pop('init', None)
-    return KnowledgeToken(dim, **options), file

@@ -14,19 +14,12 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's 
 
 
 class HeatmapNetwork(nn.Module, ABC):
-    """What prediction needs of a network.
+    """What prediction needs of a network."""
 
-    Attributes:
-        rgb: whether it takes RGB rather than BGR.
-        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
-        std: (3, 1, 1), per channel that is divided by; None without normalization.
-        folded: runs instead of the decoder, see `folded.fold`.
-    """
-
-    rgb: bool
-    mean: Tensor | None
-    std: Tensor | None
-    folded: nn.Module | None = None
+    rgb: bool  # whether it takes RGB rather than BGR
+    mean: Tensor | None  # (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization
+    std: Tensor | None  # (3, 1, 1), per channel that is divided by; None without normalization
+    folded: nn.Module | None = None  # runs instead of the decoder, see `folded.fold`
 
     @abstractmethod
     def features(self, images: Tensor) -> Any:
@@ -42,17 +35,14 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
-        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back to those of the images; `flip_indices` as in `test`."""
-
-    def test(self, images: Tensor, flip_indices: list[int] | None = None) -> Tensor:
-        """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
-
-        `flip_indices` has the index of each keypoint's mirror image; None: no flip test.
-        """
-        return self.test_with_features(images, flip_indices)[0]
+        """Flip heatmaps (B, C, Hm, Wm) of mirrored images back; `flip_indices` as in `test_with_features`."""
 
     def test_with_features(self, images: Tensor, flip_indices: list[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Predict as `test`, and return the last feature maps (B, C, Hp, Wp) of the images, not mirrored."""
+        """Predict as `forward`, averaged with the mirrored images in one batch of twice the size.
+
+        Also returns the last feature maps (B, C, Hp, Wp) of the images, not mirrored. `flip_indices` has the index of
+        each keypoint's mirror image; None: no flip test.
+        """
         if flip_indices is None:
             features = self.features(images)
             return self.heatmaps(features), features[-1]

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints.validation import check_filled
-from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
+from ..layers import Block, ExpertMlp, KnowledgeToken, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
 from .layout import attention_layout
-from .options import build_token, check_size, parse_experts, warn_if_transposed
+from .options import check_keys, check_size, parse_experts, warn_if_transposed
 from .routing import Datasets, expert_indices, expert_route
 from .vit_checkpoint import adapt_to_vit, add_vit_metadata
 from .vit_sizes import parse_size
@@ -102,18 +102,19 @@ class PlainViT(nn.Module):
             for j, attn in enumerate(self.layout)
         )
         self.last_norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self._init_parameters()
-        self.knowledge_token, self.token_file = build_token(dim, knowledge_token)
-        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
-        self._register_state_dict_hook(add_vit_metadata)
-
-    def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
+        if knowledge_token is not None:
+            check_keys('knowledge_token', knowledge_token, optional=('count', 'width', 'frozen', 'pos_embed', 'init'))
+        options = dict(knowledge_token or {})
+        self.token_file = options.pop('init', None)
+        self.knowledge_token = None if knowledge_token is None else KnowledgeToken(dim, **options)
+        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def route(
         self, datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False
@@ -124,10 +125,8 @@ class PlainViT(nn.Module):
     def forward(self, image: Tensor, datasets: Datasets = None) -> tuple[Tensor]:
         """Map images (B, 3, H, W) to a tuple of one feature map (B, C, H / stride, W / stride).
 
-        Args:
-            image: the batch.
-            datasets: the dataset of each image, or the result of `route`; required with experts and
-                ignored without. Under `torch.compile` pass indices (B,): one graph serves every mix.
+        `datasets` has the dataset of each image, or is the result of `route`; required with experts and ignored
+        without. Under `torch.compile` pass indices (B,): one graph serves every mix.
 
         Raises:
             ValueError: the image is not a float batch; there are experts, but not one dataset per image; or the

@@ -164,10 +164,8 @@ def _convert_tokens(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
     """Turn the cls token and registers into knowledge tokens, in place, if the ViT is configured for it.
 
     Tokens beside the grid take part in attention, so a ViT without them computes something different. Otherwise the
-    cls token is dropped, as the authors drop MAE's; registers are never dropped.
-
-    Returns:
-        A message if registers would be lost, or the ViT has a different number of tokens: all tokens then stay.
+    cls token is dropped, as the authors drop MAE's; registers are never dropped. Returns a message if registers would
+    be lost, or the ViT has a different number of tokens: all tokens then stay.
     """
     if TOKENS in weights and vit.knowledge_token is None:
         count, width = weights[TOKENS].shape[1:]

@@ -74,18 +74,15 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if not isinstance(custom_keys, dict):
             raise TypeError(f'custom_keys must be a dict, got {type(custom_keys).__name__}.')
         for key, factors in custom_keys.items():
-            self._check_factors(key, factors)
-
-    def _check_factors(self, key: str, factors: dict[str, Any]) -> None:
-        where = f'custom_keys[{key!r}]'
-        if not isinstance(factors, dict):
-            raise TypeError(f'{where} must be a dict of {", ".join(FACTORS)}, got {factors!r}.')
-        _check_keys(factors, FACTORS, where)
-        for name, factor in factors.items():
-            if not _is_number(factor) or factor < 0:
-                raise ValueError(f'{where}: {name}={factor!r}, expected a number >= 0.')
-        if 'decay_mult' in factors and self.base_wd is None:
-            raise ValueError(f"{where} has decay_mult, but optimizer has no 'weight_decay'.")
+            where = f'custom_keys[{key!r}]'
+            if not isinstance(factors, dict):
+                raise TypeError(f'{where} must be a dict of {", ".join(FACTORS)}, got {factors!r}.')
+            _check_keys(factors, FACTORS, where)
+            for name, factor in factors.items():
+                if not _is_number(factor) or factor < 0:
+                    raise ValueError(f'{where}: {name}={factor!r}, expected a number >= 0.')
+            if 'decay_mult' in factors and self.base_wd is None:
+                raise ValueError(f"{where} has decay_mult, but optimizer has no 'weight_decay'.")
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, *_: Any, **unused: Any) -> None:
         """Append the parameter groups of a whole model to `params`.
@@ -94,13 +91,20 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """
         vits = find_vits(module)
         depth = self._depth_of(vits)
-        _check_token_only(module, vits)
+        token_only = any(getattr(vit, 'freeze', None) == 'all_but_token' for vit in vits.values())
         groups: dict[GroupKey, dict[str, Any]] = {}
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
+            if token_only and 'knowledge_token.' not in name:  # of another part, which the ViT cannot check
+                raise ValueError(
+                    f"freeze='all_but_token', but {name} is trainable too: freeze the decoder with "
+                    "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)"
+                )
             decays = parameter.ndim > 1 and not any(part in name for part in WITHOUT_DECAY)
-            key = GroupKey(layer_id_of(name, vits, depth), decays, self._custom_key_of(name))
+            custom_keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]
+            custom_key = min(custom_keys, key=lambda key: (-len(key), key), default=None)  # the longest, then the first
+            key = GroupKey(layer_id_of(name, vits, depth), decays, custom_key)
             if key not in groups:
                 groups[key] = self._new_group(key, depth)
             groups[key]['params'].append(parameter)
@@ -130,11 +134,6 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'blocks. Set num_layers={depth} or leave it out.'
             )
         return depth
-
-    def _custom_key_of(self, name: str) -> str | None:
-        """Return the longest of `custom_keys` in a parameter's name, the alphabetically first among equals."""
-        keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]
-        return min(keys, key=lambda key: (-len(key), key), default=None)
 
     def _new_group(self, key: GroupKey, depth: int) -> dict[str, Any]:
         """Return an empty parameter group with its learning rate and weight decay."""
@@ -172,17 +171,6 @@ def layer_id_of(name: str, vits: dict[str, nn.Module], depth: int) -> int:
     layer_id = vits[prefix].layer_id(name[len(prefix) :])  # type: ignore[operator]
     assert 0 <= layer_id <= depth + 1, f'{name}: layer id {layer_id} of a ViT of depth {depth}'
     return layer_id
-
-
-def _check_token_only(model: nn.Module, vits: dict[str, nn.Module]) -> None:
-    """Check that with freeze='all_but_token' the rest of the model is frozen too, which the ViT cannot check."""
-    if any(getattr(vit, 'freeze', None) == 'all_but_token' for vit in vits.values()):
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad and 'knowledge_token.' not in name:
-                raise ValueError(
-                    f"freeze='all_but_token', but {name} is trainable too: freeze the decoder with "
-                    "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)"
-                )
 
 
 def render_groups(groups: dict[GroupKey, dict[str, Any]]) -> str:

@@ -95,7 +95,7 @@ class MaskedAutoencoder(BaseModel):
         mode: str = 'tensor',
         noise: Tensor | None = None,
     ) -> Any:
-        """Encode the visible patches, decode all, compare the masked ones.
+        """Encode the visible patches, decode all, compare the masked ones; ValueErrors as in `patchify`.
 
         Args:
             inputs: images (B, 3, H, W), normalized.
@@ -105,9 +105,6 @@ class MaskedAutoencoder(BaseModel):
 
         Returns:
             'loss': dict(loss=...). Otherwise: predicted patches (B, N, P), normalized per patch, and the `Split`.
-
-        Raises:
-            ValueError: an image has another size than the backbone's `img_size`.
         """
         patches = self.patchify(inputs)
         split = split_patches(self.noise(patches) if noise is None else noise, self.mask_ratio)

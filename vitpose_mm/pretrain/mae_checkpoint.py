@@ -1,31 +1,24 @@
 """How a masked autoencoder reads and writes the files of other projects."""
 
-from typing import Protocol
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints.adaptation import Grid, fit_pos_embed
+from ..checkpoints.adaptation import fit_pos_embed
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, pop_prefix, rename, rename_back
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.validation import store_load_problem
 from ..logs import log
-from ..networks.vit_checkpoint import PATCH_KERNEL, LoadingViT, possible_grids
+from ..networks.vit_checkpoint import PATCH_KERNEL, possible_grids
 
 ENCODER_TABLE, DECODER_TABLE = 'backbone.pos_embed', 'decoder.pos_embed'
 
 
-class LoadingAutoencoder(Protocol):
-    """What a checkpoint is adapted to: attributes of `MaskedAutoencoder`."""
-
-    backbone: LoadingViT
-    grid: Grid
-
-
 def adapt_to_autoencoder(
-    mae: LoadingAutoencoder, state_dict: dict[str, Tensor], prefix: str, metadata: dict | None = None, *_: object
+    mae: Any, state_dict: dict[str, Tensor], prefix: str, metadata: dict | None = None, *_: object
 ) -> None:
-    """Rename a checkpoint's keys for a masked autoencoder, in place; the pre-hook of its `load_state_dict`.
+    """Rename a checkpoint's keys for a `MaskedAutoencoder`, in place; the pre-hook of its `load_state_dict`.
 
     The backbone's own hook resizes its position table. `store_load_problem` stores what does not fit.
 

@@ -1,4 +1,4 @@
-"""Patches of an image, and the random choice of those that the encoder sees."""
+"""Patches of an image, the random choice of those that the encoder sees, and pictures of a reconstruction."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,15 @@ from torch import Tensor
 
 from ..layers.pos_embed import Grid
 
+MASK_GRAY = 127.5  # of masked patches
+
 
 class Split(NamedTuple):
-    """The random choice of one batch.
+    """The random choice of one batch."""
 
-    Attributes:
-        visible: (B, V) indices of the visible patches, in the order of their noise.
-        masked: (B, N) float, 1 for masked and 0 for visible.
-        restore: (B, N) position of each patch in the shuffled order, in which the visible ones come first.
-    """
-
-    visible: Tensor
-    masked: Tensor
-    restore: Tensor
+    visible: Tensor  # (B, V) indices of the visible patches, in the order of their noise
+    masked: Tensor  # (B, N) float, 1 for masked and 0 for visible
+    restore: Tensor  # (B, N) position of each patch in the shuffled order, in which the visible ones come first
 
 
 def split_patches(noise: Tensor, ratio: float) -> Split:
@@ -67,6 +63,25 @@ def unpatchify(patches: Tensor, grid: Grid, side: int = 16) -> Tensor:
     """Join patches (B, N, side * side * 3) of a grid (Hp, Wp) into images (B, 3, H, W); inverse of `patchify`."""
     pixels = patches.unflatten(2, (side, side, -1)).unflatten(1, grid)  # (B, Hp, Wp, side, side, 3)
     return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
+def reconstruction_rows(
+    inputs: Tensor, predicted: Tensor, masked: Tensor, mean: Tensor, std: Tensor, grid: Grid
+) -> np.ndarray:
+    """Draw a row per image, RGB (B * H, 3 * W, 3) uint8: input, masked input, visible patches with the predicted ones.
+
+    `inputs` (B, 3, H, W) are RGB images, normalized by `mean` and `std` (3, 1, 1) of pixels 0 to 255. `predicted`
+    patches (B, N, P) of a `grid` (Hp, Wp) are normalized each, and shown with the mean and variance of the true patch,
+    as in MAE's demonstration; `masked` (B, N) is 1 for masked.
+    """
+    side = inputs.shape[2] // grid[0]
+    patches, hidden = patchify(inputs, side), masked[..., None].bool()
+    variance, center = torch.var_mean(patches, dim=2, keepdim=True)
+    restored = torch.where(hidden, predicted.float() * variance.sqrt() + center, patches)
+    gray = patchify(((MASK_GRAY - mean) / std).expand_as(inputs), side)
+    columns = [unpatchify(column, grid, side) for column in (patches, torch.where(hidden, gray, patches), restored)]
+    pixels = (torch.cat(columns, dim=3) * std + mean).clamp(0, 255).round().byte()
+    return pixels.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()
 
 
 def gather(tokens: Tensor, index: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import vitpose_mm  # noqa: F401
 from tests.unit.configs.reading import POSE, RESIZED, copy_config, for_each
 from tests.unit.heads.test_confidence_head import CONFIDENCE
 from vitpose_mm.datasets.metainfo import parse_metainfo
-from vitpose_mm.estimators.plain_model import split_config, split_weights
+from vitpose_mm.estimators.plain_model import split_config, split_model
 
 CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 
@@ -47,7 +47,7 @@ def test_heatmaps_are_bitwise_equal(name, experts):
     cfg = load(experts)
     multi = build(cfg)
     single = MODELS.build(split_config(cfg, name).model).eval()
-    weights = split_weights(cfg, multi.state_dict(), name)
+    weights = split_model(cfg, multi.state_dict(), name).state_dict()
     single.load_state_dict(weights, strict=True)
     assert type(single).__name__ == 'TopdownPoseEstimator'
     assert not [key for key in weights if 'expert' in key or 'heads' in key]
@@ -74,7 +74,7 @@ def test_presence_and_confidence_are_split_with_their_head():
     head.decoder = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2, presence=True)
     head.update(presence=True, confidence=CONFIDENCE)
     weights = build(cfg).state_dict()
-    single = split_weights(cfg, weights, 'coco')
+    single = split_model(cfg, weights, 'coco').state_dict()
     MODELS.build(split_config(cfg, 'coco').model).load_state_dict(single, strict=True)
     for part in ('head.presence.', 'head.confidence.'):
         of_part = {key: value for key, value in single.items() if key.startswith(part)}
@@ -82,7 +82,8 @@ def test_presence_and_confidence_are_split_with_their_head():
         assert all(
             torch.equal(value, weights[key.replace('head.', 'head.heads.coco.')]) for key, value in of_part.items()
         )
-    assert not [key for key in split_weights(cfg, weights, 'aic') if 'presence' in key or 'confidence' in key]
+    other = split_model(cfg, weights, 'aic').state_dict()
+    assert not [key for key in other if 'presence' in key or 'confidence' in key]
 
 
 def test_config_contains_only_the_chosen_dataset(tmp_path):
@@ -161,7 +162,7 @@ def test_a_checkpoint_of_another_model_is_refused():
     for other, message in (
         ({**weights, 'neck.conv.weight': torch.zeros(1)}, '(?s)does not fit the config:.*neck.conv.weight'),
         (incomplete, r'does not fit this ViT: 1 missing \(layers.0.norm1.weight\)'),
-        (split_weights(cfg, weights, 'coco'), '(?s)does not fit the config:.*heads.aic'),  # of a single dataset
+        (split_model(cfg, weights, 'coco').state_dict(), '(?s)does not fit the config:.*heads.aic'),  # of one dataset
     ):
         with pytest.raises(ValueError, match=message):
-            split_weights(cfg, other, 'aic')
+            split_model(cfg, other, 'aic')

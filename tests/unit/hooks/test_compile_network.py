@@ -50,7 +50,7 @@ def build(name):
     init_default_scope('mmpose')
     model = MODELS.build(ConfigDict(MODELS_TESTED[name])).train()
     if name == 'distillation':
-        model.teacher._model = MODELS.build(ConfigDict(estimator())).eval().requires_grad_(False)
+        model.teacher.model = MODELS.build(ConfigDict(estimator())).eval().requires_grad_(False)
     return model
 
 

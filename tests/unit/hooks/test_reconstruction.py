@@ -16,8 +16,7 @@ from tests.unit.checkpoints.tiny_vits import is_same
 from tests.unit.hooks.toy_training import build, in_children
 from tests.unit.pretrain import small_autoencoder
 from vitpose_mm.hooks import ReconstructionHook
-from vitpose_mm.pretrain.masking import patchify
-from vitpose_mm.pretrain.picture import reconstruction_rows
+from vitpose_mm.pretrain.masking import patchify, reconstruction_rows
 
 MEAN, STD = torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 50.0)
 

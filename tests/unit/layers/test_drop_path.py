@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import StochasticDepth
 
-from vitpose_mm.layers.drop_path import DropPath
+from vitpose_mm.layers.block import DropPath
 
 
 @pytest.mark.parametrize('p', [0.0, 0.3, 0.9])

@@ -23,6 +23,7 @@ class HeatmapCodec(ABC):
     """
 
     config_type: str  # the registered codec's name
+    cells_less: int  # the input is this many cells narrower and lower than the heatmap
 
     def __init__(
         self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float = 2.0, blur_kernel_size: int = 11
@@ -32,9 +33,10 @@ class HeatmapCodec(ABC):
         self.blur_kernel_size = blur_kernel_size
 
     @property
-    @abstractmethod
     def px_per_cell(self) -> tuple[float, float]:
         """Size of a heatmap cell in input pixels (x, y)."""
+        (width, height), (columns, rows) = self.input_size, self.heatmap_size
+        return width / (columns - self.cells_less), height / (rows - self.cells_less)
 
     @abstractmethod
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
@@ -98,17 +100,11 @@ class HeatmapCodec(ABC):
 class UDPCodec(HeatmapCodec):
     """Decoding of `BatchUDPHeatmap`."""
 
-    config_type = 'BatchUDPHeatmap'
+    config_type, cells_less = 'BatchUDPHeatmap', 1
 
     def __init__(self, *sizes: Any, border: str = 'mmpose', **options: Any):
         HeatmapCodec.__init__(self, *sizes, **options)
         self.border = border
-
-    @property
-    def px_per_cell(self) -> tuple[float, float]:
-        """Size of a heatmap cell in input pixels (x, y)."""
-        (width, height), (columns, rows) = self.input_size, self.heatmap_size
-        return width / (columns - 1), height / (rows - 1)
 
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Find cells (B, K, 2) and scores (B, K) of heatmaps (B, K, Hm, Wm) in fp32."""
@@ -118,17 +114,11 @@ class UDPCodec(HeatmapCodec):
 class MSRACodec(HeatmapCodec):
     """Decoding of `BatchMSRAHeatmap`."""
 
-    config_type = 'BatchMSRAHeatmap'
+    config_type, cells_less = 'BatchMSRAHeatmap', 0
 
     def __init__(self, *sizes: Any, unbiased: bool = False, **options: Any):
         HeatmapCodec.__init__(self, *sizes, **options)
         self.unbiased = unbiased
-
-    @property
-    def px_per_cell(self) -> tuple[float, float]:
-        """Size of a heatmap cell in input pixels (x, y)."""
-        (width, height), (columns, rows) = self.input_size, self.heatmap_size
-        return width / columns, height / rows
 
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Find cells (B, K, 2) and scores (B, K) of heatmaps (B, K, Hm, Wm) in fp32."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ...checkpoints.key_maps import pop_prefix
 from .codecs import HeatmapCodec
 from .peaks import Peaks
 from .spread import peak_covariances, rival_peaks
@@ -80,13 +81,9 @@ class Confidence(nn.Module):
         self.mlp = nn.Sequential(*hidden, nn.Linear(width, 3))
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
-        """Judge keypoints.
+        """Judge the `peaks`, keypoints (B, K, 2) in input pixels and scores (B, K), that `codec` located in heatmaps.
 
-        Args:
-            codec: that of the heatmaps.
-            heatmaps: (B, K, Hm, Wm).
-            features: (B, C, Hp, Wp).
-            peaks: keypoints (B, K, 2) in input pixels and scores (B, K) of `codec`.
+        Heatmaps are (B, K, Hm, Wm), and features (B, C, Hp, Wp).
         """
         return self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
 
@@ -155,9 +152,7 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
 def head_weights(weights: Mapping[str, Tensor], part: str, dataset: str | None) -> dict[str, Tensor]:
     """Return the weights below `part` of the head of a dataset, or else of a single head."""
     for prefix in (f'head.heads.{dataset}.{part}', f'head.{part}'):
-        if part_weights := {
-            key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
-        }:
+        if part_weights := pop_prefix(dict(weights), prefix):
             return part_weights
     return {}
 

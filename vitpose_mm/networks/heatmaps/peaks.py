@@ -50,12 +50,7 @@ def msra_peaks(heatmaps: Tensor) -> Peaks:
 def dark_peaks(heatmaps: Tensor, kernel: tuple[float, ...], sparse: bool = False) -> Peaks:
     """Refine maxima by DARK: the maximum of a parabola through the logarithm of the blurred heatmap.
 
-    As in MMPose, a maximum in the two outermost rows and columns is not refined.
-
-    Args:
-        heatmaps: (B, K, Hm, Wm) in fp32.
-        kernel: odd number of weights of the blur along one axis.
-        sparse: see `udp_peaks`.
+    As in MMPose, a maximum in the two outermost rows and columns is not refined. Arguments as in `udp_peaks`.
     """
     height, width = heatmaps.shape[2:]
     x, y, scores = _maxima(heatmaps)

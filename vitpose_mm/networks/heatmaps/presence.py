@@ -13,17 +13,13 @@ SCALE = 10.0  # the inverse temperature of `HeatmapCrossEntropyLoss`
 
 
 class Presence(nn.Module):
-    """Predict whether keypoints are inside the crop, and visible.
+    """Predict whether K keypoints are inside the crop, and visible, by heatmaps and feature maps with C channels.
 
     A keypoint is at one of the cells of its heatmap, or nowhere. The logit of a cell is `SCALE` times its value, and
     the features of the whole crop give that of nowhere. P(in crop) is the softmax over all of these, without nowhere.
     The features where the heatmap expects the keypoint tell whether it is visible.
 
     Source: ProbPose (arXiv 2412.02254) predicts both with branches on the features; ours also reads the heatmap.
-
-    Args:
-        in_channels: channels C of the feature map.
-        num_keypoints: K.
     """
 
     def __init__(self, in_channels: int, num_keypoints: int):
