@@ -89,7 +89,7 @@ class FixedMixSampler(MultiSourceSampler):
         """Yield this process's indices of one dataset in this epoch: every `world_size`-th of the stream."""
         size, first = self.dataset.lens[source], self.cumulative_sizes[source]
         drawn = self.batches * number * self.world_size  # per epoch, by all processes
-        current, order = -1, []
+        current, order = -1, list[int]()
         for position in range(self.epoch * drawn + self.rank, (self.epoch + 1) * drawn, self.world_size):
             if position // size != current:
                 current = position // size
