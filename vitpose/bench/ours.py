@@ -50,7 +50,7 @@ class Ours(Contestant):
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """Decode a batch at a time on the device, then map from pixels of the crop to those of the image."""
         for batch, output in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *self._keypoints(output))
+            batch.finish(self.model.crop_rule, *self._keypoints(output), {})
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
 
     def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:

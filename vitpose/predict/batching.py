@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -65,13 +64,7 @@ class Batch:
             self.crops[: len(good)] = self.crops[good]
             self.people = [self.people[i] for i in good]
 
-    def finish(
-        self,
-        rule: CropRule,
-        keypoints: np.ndarray,
-        scores: np.ndarray,
-        extras: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ) -> None:
+    def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray, extras: Mapping[str, Any]) -> None:
         """Fill in keypoints (B, K, 2) in MMPose's input pixels, scores (B, K) and extras; infinite ones fail a frame.
 
         A covariance among the extras is in input pixels squared.

@@ -7,7 +7,7 @@ from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
 from vitpose_mm.logs import log
 from vitpose_mm.networks.from_checkpoint import build_network, head_datasets
-from vitpose_mm.networks.heatmaps.codecs import HeatmapCodec, build_codec
+from vitpose_mm.networks.heatmaps.codecs import build_codec
 
 from ...errors import InputError, MissingFileError, one_line
 from .description import describe, read_datasets, recorded_dataset
@@ -65,11 +65,6 @@ class NetworkModel(GraphModel):
         self.model, self.metainfo, self.crop_rule = network, info.metainfo | {'model': path.name}, info.crop_rule
         self._place(network, network.head)
         self._calibrate(loaded.weights, name, checkpoint)
-
-    @property
-    def codec(self) -> HeatmapCodec:
-        """The decoder as tensor code."""
-        return self.decoder
 
 
 def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str:
