@@ -23,6 +23,8 @@ from ..poses import EXTRAS, Frame, Poses, keypoint_names, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
+UNCERTAIN = 'uncertain.csv'  # the frames that are worth labeling next
+MIN_GAP = 10  # frames of a video between two that are listed there: neighbors are alike
 NOT_COMPARED = 'command title inputs out resume html device batch_size save show uncertain'.split()
 UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
 
@@ -246,3 +248,22 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
     extras: dict[str, Any] = {name: np.array(line[name], np.float64) for name in EXTRAS if name in line}
     return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'], **extras)
+
+
+def write_uncertain(out: Path, count: int) -> list[str]:
+    """Write the `count` frames with people and the lowest mean score of their keypoints; return a line about each."""
+    scored = []
+    for line, _ in read_lines(out / LINES):
+        scores = np.array(line['keypoint_scores'], float)
+        if scores.size:
+            scored.append((float(np.nan_to_num(scores).mean()), line['file'], line.get('frame'), line.get('time')))
+    chosen: dict[str, list[int]] = {}
+    rows: list[tuple] = []
+    for row in sorted(scored, key=lambda row: row[0]):
+        near = chosen.setdefault(row[1], [])
+        if len(rows) < count and not any(abs((row[2] or 0) - frame) < MIN_GAP for frame in near):
+            near.append(row[2] or 0)
+            rows.append(row)
+    listed = ((name, frame, time, round(score, 4)) for score, name, frame, time in rows)
+    write_table(out / UNCERTAIN, [('file', 'frame', 'time', 'score'), *listed])
+    return [f'{score:.3f}  {name}' + ('' if frame is None else f', frame {frame}') for score, name, frame, _ in rows]
