@@ -65,8 +65,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
     scores |= _coco_scores(truth | {'annotations': instances}, predicted, count)
-    for thr in PCK:
-        scores[f'PCK@{thr}'] = _mean(_pck(distances / sides, labeled, thr))
+    scores |= {f'PCK@{thr}': _mean(_pck(distances / sides, labeled, thr)) for thr in PCK}
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
     scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])
     scores['keypoints'] = keypoint_errors(names, labeled, distances, sides)

@@ -67,9 +67,7 @@ def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, 
     names = keypoint_names(metainfo)
     body = BODY_25 if set(LIMBS) <= set(names) else names
     parts = [(key, names.index(first), count, total) for key, first, count, total in PARTS if first in names]
-    for frame, poses, size in _read(out):
-        if size is None:
-            continue
+    for frame, poses, _ in _read(out, with_size=True):
         people = []
         tracks = np.full(len(poses.boxes), -1) if poses.track_ids is None else poses.track_ids
         for values, track in zip(_values(poses), tracks.tolist(), strict=True):
@@ -93,9 +91,7 @@ def write_yolo(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path
 
     Keypoints outside of the image, or with a score below `kpt_score`, are `0 0 0`, others have the visibility 2.
     """
-    for frame, poses, size in _read(out):
-        if size is None:
-            continue
+    for frame, poses, size in _read(out, with_size=True):
         rows = []
         for values, box in zip(_values(poses), poses.boxes, strict=True):
             low, high = np.clip(np.nan_to_num(box).reshape(2, 2), 0, size) / size
@@ -148,9 +144,10 @@ WRITERS: dict[str, tuple[Write, str]] = {
 }
 
 
-def _read(out: Path) -> Iterator[tuple[Frame, Poses, Sequence[int] | None]]:
-    """Read the frames of a record, their poses, and the size (w, h) of each image, if there is one."""
-    return ((*frame_of(line), line['size']) for line, _ in read_lines(out / LINES))
+def _read(out: Path, with_size: bool = False) -> Iterator[tuple[Frame, Poses, Any]]:
+    """Read the frames of a record, or those `with_size` alone, their poses, and the size (w, h) of each image."""
+    lines = (line for line, _ in read_lines(out / LINES))
+    return ((*frame_of(line), line['size']) for line in lines if line['size'] is not None or not with_size)
 
 
 def _values(poses: Poses, missing: float = 0) -> np.ndarray:
@@ -164,9 +161,8 @@ def _table(place: Path) -> str:
 
 
 def _individuals(poses: Poses) -> list[str]:
-    count = len(poses.boxes)
     if poses.track_ids is None:
-        return [f'individual{i + 1}' for i in range(count)]
+        return [f'individual{i + 1}' for i in range(len(poses.boxes))]
     return [f'track{track}' if track >= 0 else f'untracked{i + 1}' for i, track in enumerate(poses.track_ids.tolist())]
 
 

@@ -162,9 +162,9 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
     Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; of a calibrated
-    model the score is the expected OKS times the box's. `bbox` is the
-    box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
-    boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
+    model the score is the expected OKS times the box's. `bbox` is the box, as in MMPose, whose area decides between AP
+    (M) and AP (L). Image ids and categories are those of the given boxes; without ids images are numbered from 1, and
+    images.json, a COCO file without annotations, lists them.
     """
     ids, category = given.image_ids if given else None, coco_category(metainfo)
 
