@@ -210,9 +210,8 @@ def select_boxes(
 
     They are not clipped to the image, whose size is (w, h). ValueError if they are not numbers, or have another shape.
 
-    Returns:
-        Boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line with the reason
-        for each of the N - M boxes that were dropped.
+    Returns boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line with the
+    reason for each of the N - M boxes that were dropped.
     """
     try:
         with np.errstate(over='ignore'):  # too large for float32: infinite

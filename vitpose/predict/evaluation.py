@@ -165,9 +165,7 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
     return {f'coco/{name}': float(value) for name, value in zip(STATS, evaluation.stats, strict=True)}
 
 
-def _distances(
-    instances: list[dict], predicted: Predicted, images: dict[Any, dict]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distances(instances: list[dict], predicted: Predicted, images: dict[Any, dict]) -> tuple[np.ndarray, ...]:
     """Measure for the N annotated people: labeled (N, K), distances in pixels (N, K), longer side of the box (N, 1).
 
     Distances are infinite for people without prediction.

@@ -74,10 +74,8 @@ def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str
         if dataset is None and recorded is None:
             count = len(parts.heads[''].get('final_layer.weight', ()))
             near = [name for name, about in read_datasets().items() if len(about['keypoint_names']) == count]
-            raise InputError(
-                f'the dataset of its {count} keypoints is not recorded: choose it with dataset=..., such as '
-                f'{", ".join(near) or "none that ships"}'
-            )
+            unknown = f'the dataset of its {count} keypoints is not recorded'
+            raise InputError(f'{unknown}: choose it with dataset=..., such as {", ".join(near) or "none that ships"}')
         names = [recorded or str(dataset)]
     name = names[0] if dataset is None and len(names) == 1 else dataset
     if name not in names:
