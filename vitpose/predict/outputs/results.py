@@ -1,4 +1,4 @@
-"""predictions.jsonl: its header and lines, which `--resume` continues, and COCO keypoint results made from them."""
+"""predictions.jsonl: its header and lines, which `--resume` continues; COCO results and uncertain frames from it."""
 
 import csv
 import json
