@@ -215,8 +215,7 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(poses.scores.shape[1], OKS_SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    is_peak = poses.expected_oks is None
-    scores = scoring.scores(ranks[rows], values[..., 2]) if is_peak else ranks[rows]
+    scores = scoring.scores(ranks[rows], values[..., 2]) if poses.expected_oks is None else ranks[rows]
     for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
         points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         yield dict(category_id=kinds[rows[i]], keypoints=points, score=float(scores[i]), bbox=box)
