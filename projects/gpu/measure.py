@@ -60,11 +60,6 @@ class RandomModel(GraphModel):
             network = build_network(arch)
         self._place(network, network.head)
 
-    @property
-    def codec(self) -> UDPCodec:
-        """The decoder as tensor code."""
-        return self.decoder
-
 
 def build_network(arch: str) -> PoseNetwork:
     """A network with random weights; 'toy' is one narrow block."""

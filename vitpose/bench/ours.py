@@ -51,7 +51,7 @@ class Ours(Contestant):
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """Decode a batch at a time on the device, then map from pixels of the crop to those of the image."""
         for batch, output in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *self._decode(output))
+            batch.finish(self.model.crop_rule, *self._decode(output), {})
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
@@ -80,7 +80,7 @@ class Exported(Ours):
         file = setup.checkpoint.with_name(f'{self.kind}-{precision}{SUFFIXES[self.kind]}')
         target = Target(self.kind, precision)
         try:  # differences are in the table
-            write_file(model, setup.checkpoint, target, file, crops, accept=lambda differences: None)
+            write_file(model, setup.checkpoint, target, file, crops, checked=False)
         except ValueError as problem:
             raise LeftOut(f'export failed: {problem}') from problem
         return PosePredictor.load(file, device='cpu', batch_size=setup.batch_size)

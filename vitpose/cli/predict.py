@@ -225,8 +225,7 @@ def _prepare(args: argparse.Namespace) -> tuple:
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any, uncertain: int | None) -> None:
-    from ..predict.outputs.results import count_objects
-    from ..predict.outputs.uncertain import write_uncertain
+    from ..predict.outputs.results import count_objects, write_uncertain
 
     def count(number: int, noun: str, plural: str = '') -> str:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'

@@ -1,7 +1,6 @@
 """Write a model as one file, and compare the file with torch before it gets its name."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,18 +57,12 @@ class Target:
 
 
 def write_file(
-    model: GraphModel,
-    checkpoint: Path,
-    target: Target,
-    out: Path,
-    crops: np.ndarray,
-    accept: Callable[[Differences], None] | None = None,
+    model: GraphModel, checkpoint: Path, target: Target, out: Path, crops: np.ndarray, checked: bool = True
 ) -> Differences:
     """Write a model, run the file on crops, and compare; `out` appears on success.
 
     `model` is on the CPU, in fp32; int8 is calibrated with the crops (N, h, w, 3) uint8 BGR, and the first ones are
-    compared. `accept` is called with the differences and raises if they are too large; by default `Differences.check`.
-    ValueError if the target cannot be written, or the file differs too much.
+    compared. ValueError if the target cannot be written, or, if `checked`, the file differs too much.
     """
     target.check(out)
     judges = model.confidence, True, model.presence
@@ -97,7 +90,8 @@ def write_file(
             write_openvino(network, decoding, example, file, stored, half, keep)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
-        (accept or (lambda differences: differences.check(target.precision)))(differences)
+        if checked:
+            differences.check(target.precision)
         new = written_files(file)
         for part in reversed(new):  # the file that names the other comes last
             os.replace(part, out.with_name(part.name))

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -65,13 +64,7 @@ class Batch:
             self.crops[: len(good)] = self.crops[good]
             self.people = [self.people[i] for i in good]
 
-    def finish(
-        self,
-        rule: CropRule,
-        keypoints: np.ndarray,
-        scores: np.ndarray,
-        extras: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ) -> None:
+    def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray, extras: Mapping[str, Any]) -> None:
         """Fill in keypoints (B, K, 2) in MMPose's input pixels, scores (B, K) and extras; infinite ones fail a frame.
 
         A covariance among the extras is in input pixels squared.
@@ -217,9 +210,8 @@ def select_boxes(
 
     They are not clipped to the image, whose size is (w, h). ValueError if they are not numbers, or have another shape.
 
-    Returns:
-        Boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line with the reason
-        for each of the N - M boxes that were dropped.
+    Returns boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line with the
+    reason for each of the N - M boxes that were dropped.
     """
     try:
         with np.errstate(over='ignore'):  # too large for float32: infinite

@@ -65,8 +65,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
     scores |= _coco_scores(truth | {'annotations': instances}, predicted, count)
-    for thr in PCK:
-        scores[f'PCK@{thr}'] = _mean(_pck(distances / sides, labeled, thr))
+    scores |= {f'PCK@{thr}': _mean(_pck(distances / sides, labeled, thr)) for thr in PCK}
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
     scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])
     scores['keypoints'] = keypoint_errors(names, labeled, distances, sides)
@@ -166,9 +165,7 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
     return {f'coco/{name}': float(value) for name, value in zip(STATS, evaluation.stats, strict=True)}
 
 
-def _distances(
-    instances: list[dict], predicted: Predicted, images: dict[Any, dict]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distances(instances: list[dict], predicted: Predicted, images: dict[Any, dict]) -> tuple[np.ndarray, ...]:
     """Measure for the N annotated people: labeled (N, K), distances in pixels (N, K), longer side of the box (N, 1).
 
     Distances are infinite for people without prediction.

@@ -91,7 +91,6 @@ class Poses:
         keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason per
         box that was not predicted. keypoint_names: see `names`; score_kind; and the `EXTRAS` that there are.
         """
-        extras = {name: getattr(self, name) for name in EXTRAS}
         return {
             'boxes': rounded(self.boxes),
             'scores': rounded(self.box_scores, 6),
@@ -101,7 +100,7 @@ class Poses:
             'dropped': self.dropped,
             'keypoint_names': self.names,
             'score_kind': self.score_kind,
-            **{name: rounded(values) for name, values in extras.items() if values is not None},
+            **{name: rounded(values) for name in EXTRAS if (values := getattr(self, name)) is not None},
         }
 
     def plot(self, image: np.ndarray | None = None, style: DrawStyle | None = None) -> np.ndarray:
@@ -121,8 +120,7 @@ class Poses:
         has_new_name = 'keypoint_confidence' in kind.__dataclass_fields__  # since version 0.29
         scores = {'keypoint_confidence' if has_new_name else 'confidence': self.scores}
         data = {'boxes': self.boxes, 'box_scores': self.box_scores}
-        more = {name: getattr(self, name) for name in ('track_ids', *EXTRAS)}
-        data |= {name: values for name, values in more.items() if values is not None}
+        data |= {name: values for name in ('track_ids', *EXTRAS) if (values := getattr(self, name)) is not None}
         return kind(xy=self.keypoints, class_id=np.zeros(len(self.boxes), int), data=data, **scores)
 
     def _repr_png_(self) -> bytes | None:

@@ -68,8 +68,7 @@ class PosePredictor:
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
             if value is not None and (value != 'auto' if isinstance(value, str) else value < 1):
                 raise InputError(f'{name}={value}: expected at least 1')
-        model = load_model(model) if isinstance(model, str | Path) else model
-        self.model = model
+        self.model = model = load_model(model) if isinstance(model, str | Path) else model
         self._extras = [name for name in getattr(model, 'extras', ()) if uncertainty or name != 'covariance']
         if uncertainty and 'covariance' not in self._extras:
             problem = f'uncertainty: {model.metainfo.get("model")} returns no covariances'

@@ -17,21 +17,13 @@ DATASETS = Path(__file__).with_name('datasets.json')  # what the shipped configs
 
 @dataclass(frozen=True)
 class Description:
-    """How to predict with a network.
+    """How to predict with a network."""
 
-    Attributes:
-        keypoints: the fields of `FileInfo` about the dataset: dataset, keypoint_names, ...
-        codec: type and arguments of the heatmaps' codec.
-        network: options of `PoseNetwork`: shift_heatmap, ...
-        vit: options of `PlainViT` that the weights do not tell.
-        crop: the fields of `FileInfo` about crop and metric: padding, use_udp, metric.
-    """
-
-    keypoints: dict[str, Any]
-    codec: dict[str, Any]
-    network: dict[str, Any]
-    vit: dict[str, Any]
-    crop: dict[str, Any]
+    keypoints: dict[str, Any]  # the fields of `FileInfo` about the dataset: dataset, keypoint_names, ...
+    codec: dict[str, Any]  # type and arguments of the heatmaps' codec
+    network: dict[str, Any]  # options of `PoseNetwork`: shift_heatmap, ...
+    vit: dict[str, Any]  # options of `PlainViT` that the weights do not tell
+    crop: dict[str, Any]  # the fields of `FileInfo` about crop and metric: padding, use_udp, metric
 
 
 @cache
@@ -44,15 +36,10 @@ def read_datasets() -> dict[str, dict[str, Any]]:
 
 
 def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description:
-    """Describe the model of a checkpoint for a dataset; what the file records comes before what ships.
+    """Describe the model of a checkpoint with this metadata for a dataset, a shipped one or that which it records.
 
-    Args:
-        meta: of the checkpoint.
-        dataset: a shipped one, or that which the file records.
-        is_shared: the checkpoint has several decoders or experts.
-
-    Raises:
-        ValueError: the dataset does not ship, and the file does not record it; or what it records is incomplete.
+    What the file records comes before what ships, unless it `is_shared`, with several decoders or experts. ValueError
+    if the dataset does not ship, and the file does not record it; or what it records is incomplete.
     """
     config, known = read_recorded_config(meta), read_datasets().get(dataset)
     model: Any = config.get('model') or {}

@@ -18,10 +18,8 @@ def as_device(name: str) -> torch.device:
         device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if name == 'auto' else name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise InputError(
-            f"device={name!r}: {reason}; expected 'auto', 'cpu', 'cuda' (or 'cuda:1', ...) or 'mps'"
-        ) from problem
+        reason, expected = str(problem).splitlines()[0], "expected 'auto', 'cpu', 'cuda' (or 'cuda:1', ...) or 'mps'"
+        raise InputError(f'device={name!r}: {reason}; {expected}') from problem
     return device
 
 

@@ -35,8 +35,7 @@ class ExportedModel:
         """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
         if self.info.outputs != 'keypoints':
             raise InputError(f'{self.file} returns heatmaps, and keypoints are needed: export it without --no-decode')
-        wanted = dict(precision=precision, flip_test=flip_test or None, dataset=dataset)
-        for key, value in wanted.items():
+        for key, value in dict(precision=precision, flip_test=flip_test or None, dataset=dataset).items():
             if (key, value) != ('precision', 'auto') and value not in (None, has := getattr(self.info, key)):
                 raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
 

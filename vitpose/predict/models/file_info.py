@@ -118,12 +118,9 @@ class FileInfo:
 
 def is_share(value: Any) -> bool:
     """Answer whether this is None or two numbers in order, above 0 and at most 1."""
-    return value is None or (
-        isinstance(value, list | tuple)
-        and len(value) == 2
-        and all(isinstance(share, int | float) for share in value)
-        and 0 < value[0] <= value[1] <= 1
-    )
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return value is None
+    return all(isinstance(share, int | float) for share in value) and 0 < value[0] <= value[1] <= 1
 
 
 def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:

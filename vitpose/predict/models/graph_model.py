@@ -1,6 +1,5 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -25,25 +24,17 @@ from .device import PRECISIONS, as_device, as_precision
 from .device_crops import DeviceCropRule
 
 
-class GraphModel(ABC):
-    """What models in torch share; the arguments are those of `load_model`.
-
-    Attributes:
-        metainfo: MMPose's, parsed, of the predicted keypoints: dataset_name, ...
-        output_indices: of the decoder's keypoints, those that are returned; None for all.
-        decoder: its `batch_decode` decodes heatmaps.
-        confidence: what makes probabilities of the scores; None without calibration.
-        presence: what tells whether keypoints are there and visible; None if the model was trained without.
-    """
+class GraphModel:
+    """What models in torch share; the arguments are those of `load_model`."""
 
     crop_rule: CropRule
-    metainfo: dict[str, Any]
+    metainfo: dict[str, Any]  # MMPose's, parsed, of the predicted keypoints: dataset_name, ...
     num_keypoints: int
-    output_indices: list[int] | None = None
-    decoder: Any
+    output_indices: list[int] | None = None  # of the decoder's keypoints, those that are returned; None for all
+    decoder: Any  # its `batch_decode` decodes heatmaps
     network: HeatmapGraph
-    confidence: Confidence | PeakMap | None = None
-    presence: Presence | None = None
+    confidence: Confidence | PeakMap | None = None  # what makes probabilities of the scores; None without calibration
+    presence: Presence | None = None  # tells whether keypoints are there and visible; None if trained without
 
     def __init__(self, device: str = 'auto', precision: str = 'fp32', flip_test: bool = False, compile: bool = False):
         self.device = as_device(device)
@@ -52,7 +43,6 @@ class GraphModel(ABC):
         self.flip_test, self.compiled = flip_test, compile
 
     @property
-    @abstractmethod
     def codec(self) -> HeatmapCodec:
         """The decoder as tensor code."""
 
@@ -147,7 +137,9 @@ class GraphModel(ABC):
         return keypoints[:, kept], scores[:, kept]
 
     def _decode(self, heatmaps: Tensor) -> Any:
-        return self.decoder.batch_decode(heatmaps)
+        if getattr(self.decoder, 'support_batch_decoding', True):  # codecs of torch alone do not tell
+            return self.decoder.batch_decode(heatmaps)
+        return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:

@@ -62,18 +62,17 @@ def load_model(
         else:
             config, checkpoint = named.config, named.file
             cfg_options = {**named.cfg_options, **(cfg_options or {})}
-    if isinstance(config, str | Path) and is_exported(config):
-        for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
-            if value:
-                raise InputError(f'{config} with {name}={value}: only with a config; an exported file is complete')
-        exported = ExportedModel(config, device)
-        exported.check(precision, flip_test, dataset)
-        return exported
     options = device, precision or 'fp32', flip_test, dataset, compile
-    if isinstance(config, str | Path) and is_checkpoint(config):
-        for name, value in dict(checkpoint=checkpoint, cfg_options=cfg_options).items():
+    if isinstance(config, str | Path) and ((is_complete := is_exported(config)) or is_checkpoint(config)):
+        why = 'an exported file is complete' if is_complete else 'a checkpoint alone has none'
+        given = dict(checkpoint=checkpoint, compile=compile and is_complete, cfg_options=cfg_options)
+        for name, value in given.items():
             if value:
-                raise InputError(f'{config} with {name}={value}: only with a config; a checkpoint alone has none')
+                raise InputError(f'{config} with {name}={value}: only with a config; {why}')
+        if is_complete:
+            exported = ExportedModel(config, device)
+            exported.check(precision, flip_test, dataset)
+            return exported
         import_optional('torch', 'a checkpoint')
         from .network_model import NetworkModel
 

@@ -7,7 +7,7 @@ from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
 from vitpose_mm.logs import log
 from vitpose_mm.networks.from_checkpoint import build_network, head_datasets
-from vitpose_mm.networks.heatmaps.codecs import HeatmapCodec, build_codec
+from vitpose_mm.networks.heatmaps.codecs import build_codec
 
 from ...errors import InputError, MissingFileError, one_line
 from .description import describe, read_datasets, recorded_dataset
@@ -66,11 +66,6 @@ class NetworkModel(GraphModel):
         self._place(network, network.head)
         self._calibrate(loaded.weights, name, checkpoint)
 
-    @property
-    def codec(self) -> HeatmapCodec:
-        """The decoder as tensor code."""
-        return self.decoder
-
 
 def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str:
     """Choose the dataset to predict: the given one, or the only one that the file knows."""
@@ -79,10 +74,8 @@ def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str
         if dataset is None and recorded is None:
             count = len(parts.heads[''].get('final_layer.weight', ()))
             near = [name for name, about in read_datasets().items() if len(about['keypoint_names']) == count]
-            raise InputError(
-                f'the dataset of its {count} keypoints is not recorded: choose it with dataset=..., such as '
-                f'{", ".join(near) or "none that ships"}'
-            )
+            unknown = f'the dataset of its {count} keypoints is not recorded'
+            raise InputError(f'{unknown}: choose it with dataset=..., such as {", ".join(near) or "none that ships"}')
         names = [recorded or str(dataset)]
     name = names[0] if dataset is None and len(names) == 1 else dataset
     if name not in names:

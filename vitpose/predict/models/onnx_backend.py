@@ -40,7 +40,13 @@ class OnnxNetwork:
         except Exception as problem:  # its exceptions derive from Exception alone
             reason = one_line(problem)[:300]
             raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
-        self.device = actual_device(self._session, device)
+        used = self._session.get_providers()
+        self.device = device
+        if device == 'auto':
+            self.device = 'cuda' if PROVIDERS['cuda'] in used else 'cpu'
+        elif providers[0] != CPU and providers[0][0] not in used:
+            reason = 'ONNX Runtime fell back to the CPU (see its message above)'
+            raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its libraries, of cuda CUDA and cuDNN")
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
         inputs = self._session.get_inputs()
         shape = inputs[0].shape if inputs else ()
@@ -58,33 +64,17 @@ def choose_providers(runtime: Any, device: str) -> list[Any]:
     """
     runtime.disable_telemetry_events()  # that of Windows' builds
     available = runtime.get_available_providers()
-    name, number = split_device('cuda' if device == 'auto' and PROVIDERS['cuda'] in available else device)
-    if name in ('auto', 'cpu'):
-        return [CPU]
-    if name not in PROVIDERS:
+    named = 'cuda' if device == 'auto' and PROVIDERS['cuda'] in available else device
+    if not (match := re.fullmatch(r'(auto|cpu|cuda|coreml|directml)|(cuda|directml):(\d+)', named, re.ASCII)):
         expected = "'auto', 'cpu', 'cuda' (or 'cuda:1', ...), 'coreml' or 'directml'"
         raise InputError(f'device={device!r}: unknown device; expected {expected}')
+    name, number = match[1] or match[2], match[3]
+    if name in ('auto', 'cpu'):
+        return [CPU]
     if PROVIDERS[name] not in available:
         has = ', '.join(available)
         raise InputError(f"device={device!r}: this ONNX Runtime has {has}; {REMEDIES[name]}, or pass 'cpu'")
     return [(PROVIDERS[name], {'device_id': number} if number else {}), CPU]
-
-
-def split_device(device: str) -> tuple[str, str]:
-    """Split a device of ONNX Runtime into name and number; 'cuda:x' has the name '', and 'cuda' the number ''."""
-    match = re.fullmatch(r'(auto|cpu|cuda|coreml|directml)|(cuda|directml):(\d+)', device, re.ASCII)
-    return (match[1] or match[2], match[3] or '') if match else ('', '')
-
-
-def actual_device(session: Any, device: str) -> str:
-    """Return a session's device: 'cpu' where 'auto' fell back to it. ValueError if a requested one cannot be used."""
-    used = session.get_providers()
-    if device == 'auto':
-        return 'cuda' if PROVIDERS['cuda'] in used else 'cpu'
-    if (name := split_device(device)[0]) != 'cpu' and PROVIDERS[name] not in used:
-        reason = 'ONNX Runtime fell back to the CPU (see its message above)'
-        raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its libraries, of cuda CUDA and cuDNN")
-    return device
 
 
 def read_thread_count() -> int | None:

@@ -41,8 +41,7 @@ class PoseModel(GraphModel):
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch. Without `calibrated`, a calibration of the checkpoint is not used. `metainfo`
-    is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
+    person, each made in its first batch. Without `calibrated`, a calibration of the checkpoint is not used.
 
     OSError if a file does not exist; ValueError for an unknown device, precision or dataset, a model without heatmap
     head, a pipeline that cannot be repeated, or a checkpoint that does not fit.
@@ -110,11 +109,6 @@ class PoseModel(GraphModel):
     def codec(self) -> HeatmapCodec:
         """The decoder as tensor code. ValueError if there is none."""
         return batch_codec(self.decoder)
-
-    def _decode(self, heatmaps: Tensor) -> Any:
-        if self.decoder.support_batch_decoding:
-            return super()._decode(heatmaps)
-        return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
 
 
 class EstimatorNetwork(HeatmapNetwork):

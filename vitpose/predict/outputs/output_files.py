@@ -26,8 +26,7 @@ from ..poses import Frame, Poses
 from .drawn_files import file_names, write_crops, write_jpeg
 from .page import Page
 from .pose_formats import WRITERS
-from .results import IMAGES, LINES, RESULTS, SETTINGS, Record, header_of, line_of, write_coco
-from .uncertain import UNCERTAIN
+from .results import IMAGES, LINES, RESULTS, SETTINGS, UNCERTAIN, Record, header_of, line_of, write_coco
 
 PAGE, DRAWN, CROPS = 'index.html', 'drawn', 'box_crops'
 MADE = (RESULTS, IMAGES, UNCERTAIN, *(name for _, name in WRITERS.values()))  # from the record, at the end

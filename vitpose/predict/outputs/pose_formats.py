@@ -1,6 +1,11 @@
-"""Predictions in the formats of other tools, made from predictions.jsonl: `--save csv,openpose,yolo,npz`."""
+"""Predictions in the formats of other tools, made from predictions.jsonl: `--save csv,openpose,yolo,npz,dlc,cvat,slp`.
+
+The last three are labels to correct and to train on, in the formats of labeling tools; `vitpose dataset` reads them.
+"""
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,14 +18,15 @@ from vitpose_base.files import replacing, write_text
 from ...errors import InputError
 from ..inputs.sources import natural_key
 from ..optional_imports import import_optional
-from ..poses import Frame, Poses, keypoint_names
+from ..poses import Frame, Poses, keypoint_names, rounded
 from .drawn_files import frame_path
-from .label_formats import LABELS, PROJECT, TABLES, write_coco_labels, write_deeplabcut_labels, write_sleap_labels
-from .results import LINES, frame_of, read_lines, write_table
+from .results import LINES, coco_category, frame_of, read_lines, write_table
 
 Write = Callable[[Path, Mapping[str, Any], Mapping[str, Path], float], None]
 CSV, OPENPOSE, YOLO, ARRAYS = 'deeplabcut_csv', 'openpose_json', 'yolo_labels', 'predictions.npz'
+LABELS, TABLES, PROJECT = 'labels.json', 'deeplabcut_labels', 'labels.slp'
 IMAGES_TABLE = 'images.csv'
+FOLDER, SCORER = 'labeled-data', 'vitpose'  # of DeepLabCut's projects
 BODY_25 = (
     'nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip right_knee '
     'right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe '
@@ -67,9 +73,7 @@ def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, 
     names = keypoint_names(metainfo)
     body = BODY_25 if set(LIMBS) <= set(names) else names
     parts = [(key, names.index(first), count, total) for key, first, count, total in PARTS if first in names]
-    for frame, poses, size in _read(out):
-        if size is None:
-            continue
+    for frame, poses, _ in _read(out, with_size=True):
         people = []
         tracks = np.full(len(poses.boxes), -1) if poses.track_ids is None else poses.track_ids
         for values, track in zip(_values(poses), tracks.tolist(), strict=True):
@@ -93,9 +97,7 @@ def write_yolo(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path
 
     Keypoints outside of the image, or with a score below `kpt_score`, are `0 0 0`, others have the visibility 2.
     """
-    for frame, poses, size in _read(out):
-        if size is None:
-            continue
+    for frame, poses, size in _read(out, with_size=True):
         rows = []
         for values, box in zip(_values(poses), poses.boxes, strict=True):
             low, high = np.clip(np.nan_to_num(box).reshape(2, 2), 0, size) / size
@@ -136,6 +138,80 @@ def write_arrays(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Pa
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
+def _read_labels(out: Path, kpt_score: float, with_videos: bool = False) -> Iterator[tuple[Frame, Poses, Any]]:
+    """Yield images of a record with people, without errors, and their sizes (w, h); frames of videos only if asked for.
+
+    Coordinates are NaN where the score is below `kpt_score`.
+    """
+    for frame, poses, size in _read(out):
+        if (with_videos or frame.index is None) and frame.error is None and len(poses.boxes):
+            poses.keypoints[~(poses.scores >= kpt_score)] = np.nan
+            yield frame, poses, size
+
+
+def write_coco_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
+    """Write a COCO annotation file, which CVAT imports as COCO Keypoints 1.0; all keypoints in it are visible."""
+    images, rows = list[dict](), list[dict]()
+    for image_id, (frame, poses, (width, height)) in enumerate(_read_labels(out, kpt_score), 1):
+        images.append(dict(id=image_id, file_name=frame.name, width=width, height=height))
+        for points, (x1, y1, x2, y2) in zip(poses.keypoints, poses.boxes.tolist(), strict=True):
+            known = np.isfinite(points).all(1)
+            values = rounded(np.where(known[:, None], np.column_stack((points, np.full(len(points), 2))), 0).ravel())
+            box = rounded((x1, y1, x2 - x1, y2 - y1))
+            row = dict(id=len(rows) + 1, image_id=image_id, category_id=1, iscrowd=0, bbox=box, area=box[2] * box[3])
+            rows.append(row | dict(keypoints=values, num_keypoints=int(known.sum())))
+    content = dict(images=images, annotations=rows, categories=[coco_category(metainfo)])
+    write_text(out / LABELS, json.dumps(content, allow_nan=False) + '\n')
+
+
+def write_deeplabcut_labels(
+    out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float
+) -> None:
+    """Write a folder like a DeepLabCut project's, with a table of labels for each folder of images.
+
+    It is named after the folder, or `a_frames` and `b_frames` for two of the same name: `vitpose dataset` finds them.
+    """
+    tables: dict[Path, list[tuple[str, Poses]]] = {}
+    for frame, poses, _ in _read_labels(out, kpt_score):
+        path = Path(os.path.abspath(frame.name))
+        tables.setdefault(path.parent, []).append((path.name, poses))
+    ends = {path: ['_'.join(path.parts[-n:]) for n in range(1, len(path.parts))] for path in tables}
+    counts = Counter(end for path in ends for end in ends[path])
+    folders = [next((end for end in ends[path] if counts[end] == 1), f'images_{i}') for i, path in enumerate(tables)]
+    names = keypoint_names(metainfo)
+    for folder, rows in zip(folders, tables.values(), strict=True):
+        count = max(len(poses.boxes) for _, poses in rows)
+        table = _heads(SCORER, [f'individual{i + 1}' for i in range(count)], names, 'xy')
+        for name, poses in rows:
+            values = np.full((count, len(names), 2), np.nan)
+            values[: len(poses.boxes)] = poses.keypoints
+            table.append([f'{FOLDER}/{folder}/{name}', *rounded(values.ravel())])
+        write_table(out / TABLES / FOLDER / folder / f'CollectedData_{SCORER}.csv', table)
+
+
+def write_sleap_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
+    """Write a SLEAP project, in which all images are one video. ValueError if sleap-io is not installed."""
+    sleap_io = import_optional('sleap_io', 'writing SLEAP projects')
+    names = keypoint_names(metainfo)
+    edges = [(names[a], names[b]) for a, b in metainfo['skeleton_links']]
+    skeleton = sleap_io.Skeleton([*names], edges=edges)  # which changes the list
+    rows = list(_read_labels(out, kpt_score, with_videos=True))
+    images = {name: i for i, name in enumerate(frame.name for frame, _, _ in rows if frame.index is None)}
+    videos, frames = dict[str | None, Any](), []
+    for frame, poses, _ in rows:
+        is_image = frame.index is None
+        key = None if is_image else frame.name
+        if key not in videos:
+            paths = [os.path.abspath(name) for name in (images if is_image else (frame.name,))]
+            videos[key] = sleap_io.Video(paths if is_image else paths[0])
+        instances = [sleap_io.Instance.from_numpy(points, skeleton) for points in poses.keypoints]
+        index = images[frame.name] if is_image else frame.index
+        frames.append(sleap_io.LabeledFrame(videos[key], index, instances))
+    project = sleap_io.Labels(frames, videos=list(videos.values()), skeletons=[skeleton])
+    with replacing(out / PROJECT) as part:
+        sleap_io.save_slp(project, str(part), verbose=False)
+
+
 # by the names of --save: what writes the format, and the file or folder that it writes
 WRITERS: dict[str, tuple[Write, str]] = {
     'csv': (write_csv, CSV),
@@ -148,9 +224,10 @@ WRITERS: dict[str, tuple[Write, str]] = {
 }
 
 
-def _read(out: Path) -> Iterator[tuple[Frame, Poses, Sequence[int] | None]]:
-    """Read the frames of a record, their poses, and the size (w, h) of each image, if there is one."""
-    return ((*frame_of(line), line['size']) for line, _ in read_lines(out / LINES))
+def _read(out: Path, with_size: bool = False) -> Iterator[tuple[Frame, Poses, Any]]:
+    """Read the frames of a record, or those `with_size` alone, their poses, and the size (w, h) of each image."""
+    lines = (line for line, _ in read_lines(out / LINES))
+    return ((*frame_of(line), line['size']) for line in lines if line['size'] is not None or not with_size)
 
 
 def _values(poses: Poses, missing: float = 0) -> np.ndarray:
@@ -164,20 +241,24 @@ def _table(place: Path) -> str:
 
 
 def _individuals(poses: Poses) -> list[str]:
-    count = len(poses.boxes)
     if poses.track_ids is None:
-        return [f'individual{i + 1}' for i in range(count)]
+        return [f'individual{i + 1}' for i in range(len(poses.boxes))]
     return [f'track{track}' if track >= 0 else f'untracked{i + 1}' for i, track in enumerate(poses.track_ids.tolist())]
+
+
+def _heads(scorer: str, people: Sequence[str], names: Sequence[str], kinds: Sequence[str]) -> list[list]:
+    """Make the header rows of a table of DeepLabCut; without `individuals` if the only one is `individual1`."""
+    cells = [(person, name, kind) for person in people for name in names for kind in kinds]
+    heads = [['scorer', *[scorer] * len(cells)]]
+    for title, column in zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True):
+        if title != 'individuals' or people != ['individual1']:
+            heads.append([title, *column])
+    return heads
 
 
 def _csv_rows(rows: Any, metainfo: Mapping[str, Any], people: Sequence[str]) -> Iterator[list]:
     names, people = keypoint_names(metainfo), sorted(people, key=natural_key) or ['individual1']
-    cells = [(person, name, kind) for person in people for name in names for kind in ('x', 'y', 'likelihood')]
-    is_single = people == ['individual1']
-    yield ['scorer', *[metainfo.get('model') or 'vitpose'] * len(cells)]
-    for title, column in zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True):
-        if title != 'individuals' or not is_single:
-            yield [title, *column]
+    yield from _heads(metainfo.get('model') or SCORER, people, names, ('x', 'y', 'likelihood'))
     for frame, poses, _ in rows:
         values = np.full((len(people), len(names), 3), np.nan)
         for person, found in zip(_individuals(poses), _values(poses, np.nan), strict=True):

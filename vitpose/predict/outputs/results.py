@@ -1,4 +1,4 @@
-"""predictions.jsonl: its header and lines, which `--resume` continues, and COCO keypoint results made from them."""
+"""predictions.jsonl: its header and lines, which `--resume` continues; COCO results and uncertain frames from it."""
 
 import csv
 import json
@@ -23,6 +23,8 @@ from ..poses import EXTRAS, Frame, Poses, keypoint_names, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
+UNCERTAIN = 'uncertain.csv'  # the frames that are worth labeling next
+MIN_GAP = 10  # frames of a video between two that are listed there: neighbors are alike
 NOT_COMPARED = 'command title inputs out resume html device batch_size save show uncertain'.split()
 UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
 
@@ -160,9 +162,9 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
     Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; of a calibrated
-    model the score is the expected OKS times the box's. `bbox` is the
-    box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
-    boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
+    model the score is the expected OKS times the box's. `bbox` is the box, as in MMPose, whose area decides between AP
+    (M) and AP (L). Image ids and categories are those of the given boxes; without ids images are numbered from 1, and
+    images.json, a COCO file without annotations, lists them.
     """
     ids, category = given.image_ids if given else None, coco_category(metainfo)
 
@@ -213,8 +215,7 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(poses.scores.shape[1], OKS_SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    is_peak = poses.expected_oks is None
-    scores = scoring.scores(ranks[rows], values[..., 2]) if is_peak else ranks[rows]
+    scores = scoring.scores(ranks[rows], values[..., 2]) if poses.expected_oks is None else ranks[rows]
     for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
         points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         yield dict(category_id=kinds[rows[i]], keypoints=points, score=float(scores[i]), bbox=box)
@@ -246,3 +247,22 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
     extras: dict[str, Any] = {name: np.array(line[name], np.float64) for name in EXTRAS if name in line}
     return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'], **extras)
+
+
+def write_uncertain(out: Path, count: int) -> list[str]:
+    """Write the `count` frames with people and the lowest mean score of their keypoints; return a line about each."""
+    scored = []
+    for line, _ in read_lines(out / LINES):
+        scores = np.array(line['keypoint_scores'], float)
+        if scores.size:
+            scored.append((float(np.nan_to_num(scores).mean()), line['file'], line.get('frame'), line.get('time')))
+    chosen: dict[str, list[int]] = {}
+    rows: list[tuple] = []
+    for row in sorted(scored, key=lambda row: row[0]):
+        near = chosen.setdefault(row[1], [])
+        if len(rows) < count and not any(abs((row[2] or 0) - frame) < MIN_GAP for frame in near):
+            near.append(row[2] or 0)
+            rows.append(row)
+    listed = ((name, frame, time, round(score, 4)) for score, name, frame, time in rows)
+    write_table(out / UNCERTAIN, [('file', 'frame', 'time', 'score'), *listed])
+    return [f'{score:.3f}  {name}' + ('' if frame is None else f', frame {frame}') for score, name, frame, _ in rows]

@@ -1,6 +1,6 @@
 import json
 
-from vitpose.predict.outputs.uncertain import UNCERTAIN, write_uncertain
+from vitpose.predict.outputs.results import UNCERTAIN, write_uncertain
 
 
 def test_the_lowest_scores_are_listed_but_no_neighbors(tmp_path):
