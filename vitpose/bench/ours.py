@@ -51,7 +51,8 @@ class Ours(Contestant):
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """Decode a batch at a time on the device, then map from pixels of the crop to those of the image."""
         for batch, output in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *self._decode(output), {})
+            keypoints, scores = self._decode(output)
+            batch.finish(self.model.crop_rule, keypoints, scores, {})
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:

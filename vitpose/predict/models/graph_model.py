@@ -45,6 +45,7 @@ class GraphModel:
     @property
     def codec(self) -> HeatmapCodec:
         """The decoder as tensor code."""
+        return self.decoder
 
     def _place(self, network: HeatmapNetwork, decoder: Any) -> None:
         """Make `network` of a network, with its precision and on its device; `decoder` is folded unless it is None."""
