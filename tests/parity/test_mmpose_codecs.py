@@ -12,7 +12,7 @@ from mmpose.codecs.utils import get_heatmap_maximum
 from mmpose.evaluation.functional import pose_pck_accuracy
 
 from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
-from vitpose_mm.heads.decoders import pck_accuracy
+from vitpose_mm.heads.heatmap_losses import pck_accuracy
 
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
 PAIRS = {

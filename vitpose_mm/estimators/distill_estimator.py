@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ..datasets.metainfo import parse_metainfo
 from ..heads import MultiDatasetHead
 from ..heads.batch_targets import batch_weights, describe_codec, same_targets
-from ..heads.decoders import DecoderHead, heatmap_losses
+from ..heads.decoders import DecoderHead
+from ..heads.heatmap_losses import heatmap_losses
 from ..layers.index import index_on
 from .teacher import Teacher
 

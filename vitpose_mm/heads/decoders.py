@@ -16,7 +16,8 @@ from ..logs import log
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from ..networks.heatmaps.confidence import FINGERPRINT, PREFIX
 from ..networks.heatmaps.presence import PREFIX as PRESENCE
-from .batch_targets import ALL, Index, batch_targets, describe_codec
+from .batch_targets import describe_codec
+from .heatmap_losses import heatmap_losses
 from .presence_head import PresenceHead, add_judgments
 
 DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
@@ -163,60 +164,6 @@ class DecoderHead(HeatmapHead):
         """
         heatmaps = self(feats)
         return heatmap_losses(self, heatmaps, batch_data_samples, train_cfg, feats[-1])
-
-
-def heatmap_losses(
-    head: HeatmapHead,
-    heatmaps: Tensor,
-    batch_data_samples: Sequence[PoseDataSample],
-    train_cfg: dict | None = None,
-    features: Tensor | None = None,
-    index: Index = ALL,
-) -> dict[str, Tensor]:
-    """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
-
-    `features` (B, C, Hp, Wp) are those of the heatmaps. The samples, which may be none, are those of the batch at
-    `index`; confidence has the statistics of the whole batch.
-    """
-    own = heatmaps[index]
-    if batch_data_samples:
-        targets, weights = batch_targets(head.decoder, batch_data_samples, own.device)
-        losses = dict(loss_kpt=head.loss_module(own, targets, weights))
-        if (train_cfg or {}).get('compute_acc', True):
-            losses['acc_pose'] = pck_accuracy(own.detach(), targets, weights > 0)
-    else:  # a sum over no heatmaps, so that every process runs the same backward pass and collectives
-        losses = dict(loss_kpt=own.sum())
-    for part in (getattr(head, 'confidence', None), getattr(head, 'presence', None)):
-        if part is not None:
-            assert features is not None
-            losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
-    return losses
-
-
-def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor) -> Tensor:
-    """Average over keypoints the share of samples whose distance is below 0.05.
-
-    In the distance, x is divided by the width of the heatmap and y by its height, as in MMPose's `pose_pck_accuracy`
-    with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
-    divides x by the height and y by the width, so its `acc_pose` differs from ours unless heatmaps are square.
-
-    `heatmaps` and `targets` are (B, K, Hm, Wm); of `labeled` (B, K), bool, only the True ones count. The result is a
-    scalar on their device; 0 if no keypoint is labeled.
-    """
-    height, width = heatmaps.shape[2:]
-    x, y = (_maxima(heatmaps) - _maxima(targets)).unbind(-1)
-    hits = (torch.hypot(x / width, y / height) < 0.05) & labeled
-    count = labeled.sum(0)
-    shares = hits.sum(0) / count.clamp(min=1)
-    return (shares * (count > 0)).sum() / (count > 0).sum().clamp(min=1)
-
-
-def _maxima(heatmaps: Tensor) -> Tensor:
-    """Find the maxima (B, K, 2) as (x, y) in fp32; (-1, -1) where no value is positive."""
-    width = heatmaps.shape[3]
-    scores, index = heatmaps.flatten(2).max(-1)
-    cells = torch.stack((index % width, index // width), -1).float()
-    return torch.where(scores[..., None] > 0, cells, -1.0)
 
 
 @MODELS.register_module()

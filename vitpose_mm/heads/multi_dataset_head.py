@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..checkpoints.experts_and_decoders import rename_decoders
 from ..checkpoints.key_maps import pop_prefix
 from ..layers.index import index_on
-from .decoders import DecoderHead, heatmap_losses
+from .decoders import DecoderHead
+from .heatmap_losses import heatmap_losses
 
 Features = tuple[Tensor, ...]
 

@@ -10,7 +10,7 @@ import vitpose_mm  # noqa: F401
 from tests.unit.heads.pose_samples import CODEC, pose_sample
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.heads import multi_dataset_head
-from vitpose_mm.heads.decoders import heatmap_losses
+from vitpose_mm.heads.heatmap_losses import heatmap_losses
 
 MSRA = dict(CODEC, type='MSRAHeatmap')
 FINE = dict(MSRA, heatmap_size=(24, 32))
