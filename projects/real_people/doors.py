@@ -140,6 +140,7 @@ def main() -> None:
     add = parser.add_argument
     add('--run', type=Path, default=Path('work_dirs/real_people'), help='the --out of study.py')
     add('--weights', type=Path, required=True, help='folder of nanodet_416.onnx')
+    add('--teacher', type=Path, default=COMMITTED[TEACHER], help='its weights (default: those of the other studies)')
     add('--size', type=int, nargs=2, default=(256, 192), metavar=('H', 'W'), help="of the teacher's crops")
     add('--out', type=Path, default=Path('work_dirs/doors'), help='folder of the exported files')
     add('--results', type=Path, default=HERE / 'results/doors.json', help='JSON file to write')
@@ -151,7 +152,7 @@ def main() -> None:
     single, checkpoint = out / 'teacher.py', out / 'teacher.pth'
     for old in (checkpoint, single):
         old.unlink(missing_ok=True)
-    run('split', config, COMMITTED[TEACHER], '--dataset', 'coco', '--out', checkpoint)
+    run('split', config, args.teacher, '--dataset', 'coco', '--out', checkpoint)
     forms = {'torch fp32': f'{single},{checkpoint}'}
     table: dict[str, dict[str, float]] = {}
     for name, (file, kind, precision, *more) in FORMS.items():
