@@ -8,7 +8,7 @@ from mmpose.registry import DATASETS
 from PIL import Image
 
 from tests.unit.datasets.tiny_files import HEIGHT, WIDTH, build, person, write
-from tests.unit.datasets.transforms.test_jpeg import encoded
+from tests.unit.datasets.transforms.test_lazy_decoding import encoded
 from vitpose.predict.inputs.images import read_image
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
