@@ -1,4 +1,4 @@
-"""`mim train`, and testing, in bfloat16 on the CPU, with TensorBoard and the usual training recipe."""
+"""`mim train` and `mim test` in bfloat16 on the CPU, with TensorBoard and the usual training recipe."""
 
 import json
 import math
@@ -41,7 +41,8 @@ def test_train_then_test(write_config, tiny_coco, run, mim, tmp_path):
     for name, values in {'loss': losses, 'coco/AP': scores(output)}.items():
         assert [event.value for event in board.Scalars(name)] == pytest.approx(values, abs=1e-4)
 
-    tested = run('test', config, '--checkpoint', work_dir / 'epoch_2.pth', '--work-dir', tmp_path / 'test_run')
+    test = ('test', 'mmpose', config, '--checkpoint', work_dir / 'epoch_2.pth', '--gpus', 0)
+    tested = run(mim, *test, '--work-dir', tmp_path / 'test_run')
     assert scores(tested) == scores(output)[-1:]
     assert 'Could not safely load weights' not in tested
     people, again = (json.loads((tmp_path / f'{part}.keypoints.json').read_text()) for part in ('val', 'test'))

@@ -200,8 +200,9 @@ class MultiDatasetHead(BaseHead):
             instances, heatmaps = result if isinstance(result, tuple) else (result, [])
             poses.update(zip(indices, instances, strict=True))
             fields.update(zip(indices, heatmaps, strict=bool(heatmaps)))
-        ordered = [poses[i] for i in sorted(poses)]
-        return (ordered, [fields.get(i) for i in sorted(poses)]) if fields else ordered
+        order = range(len(batch_data_samples))
+        ordered = [poses[i] for i in order]
+        return (ordered, [fields.get(i) for i in order]) if fields else ordered
 
 
 def _losses(

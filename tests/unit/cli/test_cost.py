@@ -45,12 +45,15 @@ def test_measured_time_and_memory(tmp_path, environment, monkeypatch):
     # the second process is forked: a spawned one would import torch and MMPose, too
     contexts = iter([multiprocessing.get_context('spawn'), FORKED])
     module = importlib.import_module('vitpose_mm.cost.measure')
-    monkeypatch.setattr(module, 'multiprocessing', SimpleNamespace(get_context=lambda method: next(contexts)))
+    chosen = []
+    choose = SimpleNamespace(get_context=lambda method: chosen.append(method) or next(contexts))
+    monkeypatch.setattr(module, 'multiprocessing', choose)
     config, out = tmp_path / 'tiny.py', tmp_path / 'cost.json'
     vit = 'backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3))'
     base = f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'"
     config.write_text(f'{base}\nmodel = dict({vit}, head=dict(in_channels=192))\n')
     assert main(['cost', '--measure', '--batch', '4', '--steps', '1', str(config), '--json', str(out)]) == 0
+    assert chosen == ['spawn', 'spawn']
     figures = json.loads(out.read_text())['tiny']
     assert 0 < figures['inference, s per step of 4'] < figures['train, s per step of 4'] < 60
     # training stores at least the FFN's hidden layer before and after the activation: twice 4 * 192 * 768 fp32 values

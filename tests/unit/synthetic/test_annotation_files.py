@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, reduce
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def write(kind: str) -> Path:
         out = tmp_path_factory.mktemp(kind) / 'data'
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, 'render_one', render)
+            patch.setattr(writer, 'render_one', lambda *image: deepcopy(render(*image)))
             writer.write_dataset(out, settings_of(kind), workers=0)
         return out
 
