@@ -27,7 +27,6 @@ class Ours(Contestant):
             raise LeftOut(EMULATION_WARNING)
         self.predictor = self._load(setup, precision)
         self.model = cast(Any, self.predictor.model)
-        self._decode = getattr(self.model, 'decode', tuple)  # the network of an exported file returns keypoints
         self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
 
     def _load(self, setup: Setup, precision: str) -> PosePredictor:
@@ -51,9 +50,12 @@ class Ours(Contestant):
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """Decode a batch at a time on the device, then map from pixels of the crop to those of the image."""
         for batch, output in zip(inputs, outputs, strict=True):
-            keypoints, scores = self._decode(output)
+            keypoints, scores = self._keypoints(output)
             batch.finish(self.model.crop_rule, keypoints, scores, {})
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
+
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.model.decode(output)
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """Predict with PosePredictor's own call, in which cropping overlaps with the network."""
@@ -89,3 +91,6 @@ class Exported(Ours):
     def network(self, inputs: list[Batch]) -> list[Any]:
         """Run normalization, network and decoding, which are one graph."""
         return [self.model.predict(batch.crops[: len(batch.people)]) for batch in inputs]
+
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return output
