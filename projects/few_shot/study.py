@@ -8,12 +8,13 @@ trained from the shipped model `tiny`, from DINOv2's first six blocks and from s
 augmentation, epochs. Three seeds; the seed also chooses the people.
 
 Each finished run is a small file in projects/few_shot/results and is not repeated; an interrupted run continues from
-its last checkpoint in OUT. At the end the tables and curves of the README are written from these files.
+its last checkpoint in OUT. At the end the README's tables and its picture are written from these files.
 """
 
 import argparse
 import json
 import os
+import statistics
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.paper import changes
 from projects.paper.photographs import prepare
 from projects.studies.study import run_all, run_config
-from projects.studies.study_report import draw_curves, measured_on, score_table, write_between_marks
+from projects.studies.study_report import final, measured_on, score_table, write_between_marks
 from vitpose.models.names import model_file
 from vitpose_mm.optim.autocast import has_bfloat16
 
@@ -72,13 +73,15 @@ def training(start: str, change: str, count: int, seed: int, args: argparse.Name
     changes.schedule(config, epochs)
     warm_up = config.param_scheduler[0]
     warm_up.end = min(warm_up.end, max(epochs * -(-count // loader.batch_size) // 10, 1))
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):  # tested once, after training
+        config.pop(key)
     return config
 
 
 def write_report(results: Path, out: Path) -> None:
-    """Write the tables into README.md between its two marks, and curves.png."""
+    """Write the tables into README.md between its two marks, and people.png."""
     records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('*_seed*.json'))]
-    lines, panels = [], {}
+    lines, curves = [], {name: dict[int, list[dict]]() for name in STARTS.values()}
     for count in sorted({record['labels'] for record in records}):
         found = [record for record in records if record['labels'] == count]
         by_start = {
@@ -89,7 +92,8 @@ def write_report(results: Path, out: Path) -> None:
             change: [each for each in found if each['start'] == 'tiny' and each['change'] == change]
             for change in CHANGES
         }
-        panels[f'{count} labeled people'] = {name: own for name, own in by_start.items() if own}
+        for name, own in by_start.items():
+            curves[name][count] = own
         lines += [f'### {count} labeled people, {found[0]["iterations"]} iterations', '']
         for heading, runs in (('start', by_start), (STARTS['tiny'], by_change)):
             if any(runs.values()):
@@ -99,7 +103,29 @@ def write_report(results: Path, out: Path) -> None:
                 lines.append('')
         lines += [measured_on(found), '']
     write_between_marks(out / 'README.md', BEGIN, lines)
-    draw_curves(panels, 'PCK@0.1', out / 'curves.png')
+    draw(curves, out / 'people.png')
+
+
+def draw(curves: dict[str, dict[int, list[dict]]], path: Path) -> None:
+    """Draw PCK by the number of labeled people, a line per start: the mean over the seeds, and their range."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.5), dpi=110)
+    axis = figure.subplots()
+    for name, runs in curves.items():
+        scores = {count: [final(run)['PCK@0.1'] for run in own] for count, own in runs.items() if own}
+        (line,) = axis.plot(
+            list(scores), list(map(statistics.mean, scores.values())), 'o-', label=name.replace('`', '')
+        )
+        ranges = list(map(min, scores.values())), list(map(max, scores.values()))
+        axis.fill_between(list(scores), *ranges, alpha=0.2, color=line.get_color())
+    axis.set(xlabel='labeled people', ylabel='PCK@0.1 of test people', xscale='log', ylim=(0, 1))
+    axis.set_xticks(list(EPOCHS), list(map(str, EPOCHS)), minor=False)
+    axis.minorticks_off()
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(path)
 
 
 def main() -> None:

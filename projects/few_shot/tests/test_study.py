@@ -66,12 +66,12 @@ def test_report(tmp_path):
     rows = ('scratch', 'as it is', 0.2), ('tiny', 'as it is', 0.3), ('tiny', 'half the epochs', 0.5)
     for start, change, pck in rows:
         for seed in (0, 1):
-            scores = [{'epoch': epoch, 'AP': 0.1, 'AP50': 0.2, 'PCK@0.1': pck + 0.1 * seed} for epoch in (1, 2)]
-            run = dict(start=start, change=change, labels=50, seed=seed, iterations=4, scores=scores, machine='one')
+            test = {'AP': 0.1, 'AP50': 0.2, 'PCK@0.1': pck + 0.1 * seed}
+            run = dict(start=start, change=change, labels=50, seed=seed, iterations=4, test=test, machine='one')
             (tmp_path / f'{start} {change}_50_seed{seed}.json').write_text(json.dumps(run))
     study.write_report(tmp_path, tmp_path)
     lines = (tmp_path / 'README.md').read_text().splitlines()
     start = 'from `tiny`'
     assert f'| {start} | 2 | 0.350 ± 0.071 | 0.100 ± 0.000 | 0.200 ± 0.000 | +0.100 ± 0.000 |' in lines
     assert '| half the epochs | 2 | 0.550 ± 0.071 | 0.100 ± 0.000 | 0.200 ± 0.000 | +0.200 ± 0.000 |' in lines
-    assert cv2.imread(str(tmp_path / 'curves.png')).std() > 10
+    assert cv2.imread(str(tmp_path / 'people.png')).std() > 10
