@@ -28,7 +28,7 @@ from projects.real_people.evaluate import LIMBS, average_precision, open_model, 
 from projects.real_people.found_boxes import by_image, corners, detected_ap
 from projects.real_people.photographs import read
 from projects.real_people.ship import run
-from projects.real_people.study import COMMITTED, HERE, TEACHER, members, set_size
+from projects.real_people.study import COMMITTED, HERE, members, set_size
 from vitpose import PosePredictor
 from vitpose.predict.detection.onnx_detector import OnnxDetector
 from vitpose.runs.table import machine
@@ -140,7 +140,7 @@ def main() -> None:
     add = parser.add_argument
     add('--run', type=Path, default=Path('work_dirs/real_people'), help='the --out of study.py')
     add('--weights', type=Path, required=True, help='folder of nanodet_416.onnx')
-    add('--teacher', type=Path, default=COMMITTED[TEACHER], help='its weights (default: those of the other studies)')
+    add('--teacher', type=Path, default=COMMITTED['full_size'], help='its weights (default: the committed ones)')
     add('--size', type=int, nargs=2, default=(256, 192), metavar=('H', 'W'), help="of the teacher's crops")
     add('--out', type=Path, default=Path('work_dirs/doors'), help='folder of the exported files')
     add('--results', type=Path, default=HERE / 'results/doors.json', help='JSON file to write')

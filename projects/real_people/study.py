@@ -4,9 +4,10 @@
 
 `--data`, `--everyday` and `--weights` are those of photographs.py; the last one also holds DINOv2's ViT-S as
 `dinov2_small_hf_fp16.safetensors`. Training begins with whole bodies at 128x96 pixels and goes on with all people. An
-interrupted command continues where it stopped; on a new machine, `--only STAGE` goes on from the committed weights. A
-processor without bfloat16 instructions trains the `small` recipe, unless `--recipe` says otherwise. The command first
-prints how long one training step takes, and all of them.
+interrupted command continues where it stopped; `--only STAGE` trains one stage, from the weights of the one before it
+there, or from what is committed: those of `full_size` and `tiny_longer`. A processor without bfloat16 instructions
+trains the `small` recipe, unless `--recipe` says otherwise. The command first prints how long one training step takes,
+and all of them.
 """
 
 import argparse
@@ -83,9 +84,10 @@ RECIPES = {
         ),
     ),
 }
-# weights that an earlier sitting on another machine committed, for stages whose start was not trained here
-WEIGHTS = HERE / 'weights'
-COMMITTED = {TEACHER: WEIGHTS / 'teacher.safetensors', TINY: model_file(TINY).with_suffix('.safetensors')}
+COMMITTED = {  # weights of stages
+    'full_size': HERE / 'weights/teacher.safetensors',
+    'tiny_longer': model_file(TINY).with_suffix('.safetensors'),
+}
 
 
 def set_size(config: Config, size: tuple[int, int], heatmap: tuple[int, int] | None = None) -> None:
@@ -142,11 +144,9 @@ def last_checkpoint(folder: Path) -> str | None:
     return find_latest_checkpoint(str(folder)) if (folder / 'last_checkpoint').is_file() else None
 
 
-def weights_of(stage: str, recipe: Recipe, args: argparse.Namespace) -> str:
-    """The file of a stage's weights: its last checkpoint here, or what is committed of it, or else of its network."""
-    committed = WEIGHTS / f'{stage}.safetensors'
-    file = committed if committed.is_file() else COMMITTED[recipe.stages[stage].network]
-    return last_checkpoint(args.out / stage) or str(file)
+def weights_of(stage: str, args: argparse.Namespace) -> str:
+    """The file of a stage's weights, whether it exists or not: its last checkpoint here, or what is committed of it."""
+    return last_checkpoint(args.out / stage) or str(COMMITTED.get(stage, args.out / stage / 'epoch_1.pth'))
 
 
 def stage_config(name: str, recipe: Recipe, args: argparse.Namespace) -> Config:
@@ -167,7 +167,7 @@ def stage_config(name: str, recipe: Recipe, args: argparse.Namespace) -> Config:
         backbone.init_blocks = None if recipe.depth == 12 else 'first'
         config.param_scheduler = config.param_scheduler[:1]  # the next stage goes on from a high rate
         return config
-    start = weights_of(stage.start, recipe, args)
+    start = weights_of(stage.start, args)
     if recipe.stages[stage.start].network == stage.network:
         config.load_from = start
     else:  # the teacher's first blocks
@@ -175,7 +175,7 @@ def stage_config(name: str, recipe: Recipe, args: argparse.Namespace) -> Config:
         backbone.init_blocks = 'first'
     if stage.teacher:
         run_file = args.out / stage.teacher / 'run.py'
-        config.model.teacher.update(config=str(run_file), checkpoint=weights_of(stage.teacher, recipe, args))
+        config.model.teacher.update(config=str(run_file), checkpoint=weights_of(stage.teacher, args))
     elif stage.network == TINY:
         drop_teacher(config)
     return config
@@ -228,7 +228,7 @@ def main() -> None:
     add('--out', type=Path, default=Path('work_dirs/real_people'), help='folder of data, runs and checkpoints')
     add('--results', type=Path, default=HERE / 'results', help='folder of the finished results')
     add('--recipe', choices=RECIPES, help='default: full, or small on a processor without bfloat16')
-    add('--only', help='a stage: train this one alone, from what there is of the stage that it starts from')
+    add('--only', help='a stage: train this one alone, from the weights of the one that it starts from')
     add('--epochs', type=int, help='of each stage, to try the command')
     add('--workers', type=int, default=2, help='processes that load photographs (default 2)')
     args = parser.parse_args()
@@ -243,6 +243,14 @@ def main() -> None:
     recipe = RECIPES[name]
     if args.only and args.only not in recipe.stages:
         parser.error(f'--only {args.only}: the {name} recipe has {", ".join(recipe.stages)}')
+    if args.only:
+        stage = recipe.stages[args.only]
+        for before in filter(None, (stage.start, stage.teacher)):
+            if not Path(weights_of(before, args)).is_file():
+                parser.error(
+                    f'--only {args.only}: {before}, which comes before it, has no weights in {args.out}; '
+                    'without --only, the command trains it, too'
+                )
     init_default_scope('mmpose')
     print(f'{name} recipe: {estimate(name, args)}', flush=True)
     models = {}

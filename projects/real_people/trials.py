@@ -1,7 +1,7 @@
 """Compare recipes by short trainings: one change each, the same number of steps, on the people held out to choose.
 
 `mmpose_crops` is also compared with `base` on the test people of COCO whose crops shrink to half or less, where the two
-kinds of crops differ. `teacher` also learns from the heatmaps of the stage `longer`, and `token` from its knowledge
+kinds of crops differ. `teacher` also learns from the heatmaps of the stage `full_size`, and `token` from its knowledge
 token besides.
 
     python projects/real_people/trials.py --data FOLDER --everyday FOLDER --weights FOLDER --out work_dirs/real_people
@@ -29,17 +29,7 @@ from projects.real_people.evaluate import mean_oks, open_model, predict_all
 from projects.real_people.found_boxes import corners
 from projects.real_people.photographs import combine, prepare, read, with_faces
 from projects.real_people.ship import run
-from projects.real_people.study import (
-    DINOV2,
-    HERE,
-    RECIPES,
-    Stage,
-    drop_teacher,
-    last_checkpoint,
-    set_run,
-    set_size,
-    weights_of,
-)
+from projects.real_people.study import DINOV2, HERE, Stage, drop_teacher, last_checkpoint, set_run, set_size, weights_of
 from projects.studies.study import run_config
 from vitpose.predict.models.crops import CropRule
 from vitpose_base.files import write_text
@@ -146,10 +136,10 @@ def set_mmpose_crops(config: Config, args: argparse.Namespace) -> None:
 
 
 def teacher_config(args: argparse.Namespace) -> tuple[Config, str]:
-    """The config of the stage `longer` at the size of the trials, and its weights."""
+    """The config of the stage `full_size` at the size of the trials, and its weights."""
     config = Config.fromfile(HERE / 'network.py')
     set_run(config, Stage(SIZE, 1), args)
-    return config, weights_of('longer', RECIPES['full'], args)
+    return config, weights_of('full_size', args)
 
 
 def set_teacher(config: Config, args: argparse.Namespace) -> None:
@@ -170,7 +160,7 @@ def set_token(config: Config, args: argparse.Namespace) -> None:
 
 
 def train_token(args: argparse.Namespace) -> None:
-    """Train a knowledge token alone, with the weights of `longer`."""
+    """Train a knowledge token alone, with the weights of `full_size`."""
     config, config.load_from = teacher_config(args)
     config.train_dataloader.dataset.datasets[0].ann_file = 'trial_everybody.json'
     freeze_all_but_token(config, list(config.model.head.heads.values()))

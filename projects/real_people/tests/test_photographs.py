@@ -119,9 +119,22 @@ def test_every_stage_has_a_config_that_fits(args, name):
         assert text.count('"input_size"') == text.count(f'"input_size": [{size[0]}, {size[1]}]') > least
         init = config.model.backbone.pop('init_cfg', None)
         assert (init is not None) == (stage == 'bodies') == (config.get('load_from') is None)
-        assert stage == 'bodies' or Path(config.load_from).is_file()  # what is committed
+        assert stage == 'bodies' or settings.start in Path(config.load_from).parts
         heatmaps = MODELS.build(config.model).eval()(torch.zeros(1, 3, *size[::-1]), None, mode='tensor')
         assert heatmaps.shape == (1, 17, size[1] // 4, size[0] // 4)
+
+
+def test_a_stage_goes_on_from_what_is_committed_or_is_refused(args, tmp_path, monkeypatch, capsys):
+    assert Path(study.weights_of('full_size', args)) == study.COMMITTED['full_size']
+    assert all(file.is_file() for file in study.COMMITTED.values())
+    monkeypatch.setattr(study, 'prepare', lambda *paths: None)
+    (tmp_path / study.DINOV2).touch()
+    folders = [word for name in ('data', 'everyday', 'weights', 'out') for word in (f'--{name}', str(tmp_path))]
+    for recipe, stage, before in (('small', 'everybody', 'bodies'), ('full', 'tiny_distilled', 'tiny_labels')):
+        monkeypatch.setattr('sys.argv', ['study.py', *folders, '--recipe', recipe, '--only', stage])
+        with pytest.raises(SystemExit):
+            study.main()
+        assert f'--only {stage}: {before}, which comes before it, has no weights' in capsys.readouterr().err
 
 
 @pytest.mark.slow
