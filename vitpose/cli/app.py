@@ -11,7 +11,7 @@ from ..app import MAX_IMAGE_PIXELS
 from ..models.names import DEFAULT
 from .input_options import add_detector_options, open_given_detector, read_detector_options
 from .paths import check_detector, check_model
-from .shared_options import add_device
+from .shared_options import ONNX_DEVICES, add_device
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--dataset', metavar='NAME', help='dataset whose keypoints a checkpoint predicts, such as coco')
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_detector_options(parser)
-    add_device(parser)
+    add_device(parser, names=ONNX_DEVICES)
     add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
     add('--port', type=int, default=7860, metavar='N', help='port (default %(default)s)')
 

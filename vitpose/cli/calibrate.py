@@ -10,8 +10,8 @@ from .shared_options import add_config_options, add_device, parse_config_options
 
 DESCRIPTION = """Make the scores of a model probabilities that a keypoint is right.
 
-By default a keypoint's score is the maximum of its heatmap, which is high for
-wrong keypoints, too. This trains a small network on the validation set of
+By default a keypoint's score is the maximum of its heatmap, which can also be
+high for wrong keypoints. This trains a small network on the validation set of
 CONFIG, with the model frozen, and stores it in CHECKPOINT, whose other weights
 stay as they are. It predicts the probability that a keypoint is nearer to the
 truth than 0.1 of the person's scale, and the expected OKS of the person. Every

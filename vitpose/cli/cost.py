@@ -22,8 +22,8 @@ EPILOG = """examples:
 
 MACs are multiply-accumulates of one image, counted from the model as built;
 papers often call them FLOPs. Trainable MACs belong to the parts of the backbone
-that train. Time and memory are measured for one training step (forward,
-backward, AdamW) and for inference, on random images. For a distillation config
+that train. --measure adds time and memory of one training step (forward,
+backward, AdamW) and of inference, on random images. For a distillation config
 all figures are the student's."""
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--measure', action='store_true', help='also measure time and peak memory')
     add('--only', choices=('train', 'inference'), help='measure only this')
     add('--batch', type=int, default=1, help='images per measured step (default 1)')
-    add_device(parser, 'cpu')
+    add_device(parser, 'cpu', 'cpu, cuda, cuda:1')
     add('--dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 measures under autocast')
     add('--steps', type=int, default=5, metavar='N', help='measured steps per config; the median is shown (default 5)')
     add('--json', type=Path, metavar='FILE', help='also write the figures to this file')

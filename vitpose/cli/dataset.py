@@ -16,7 +16,7 @@ write what `vitpose train OUT/config.py` trains on:
   OUT/preview.png  24 training samples, as the network sees them
   OUT/notes.txt    what was derived from the annotations, and why
   OUT/_base_/      the shipped configs that config.py inherits
-  OUT/detector.py  several objects per image: an MMDetection detector for them
+  OUT/detector.py  with several objects per image: an MMDetection config
 
 ANNOTATIONS is one of
   a COCO keypoint file (CVAT, Roboflow, Label Studio), or a folder with one
@@ -37,8 +37,8 @@ EPILOG = """examples:
   vitpose dataset mouse-project/ --out my_mice --from base
   vitpose train my_mice/config.py
 
-Nothing is written unless the exit code is 0; 1 says that
---strict found a problem."""
+Nothing is written unless the exit code is 0; it is 1 if
+--strict finds a problem."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

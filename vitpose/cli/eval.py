@@ -8,13 +8,14 @@ from ..errors import printable
 from ..runs.table import figures_table
 from .paths import check_readable
 
-DESCRIPTION = """Score finished predictions against COCO annotations, without a model: COCO's AP
-and AR, PCK, AUC and the error in pixels per keypoint, as `mim test` gives them.
+DESCRIPTION = """Score finished predictions against COCO annotations, without a model: AP, AR,
+PCK, AUC and the error in pixels as `mim test` gives them, and the error and PCK
+of each keypoint.
 
 PREDICTIONS is predictions.jsonl of `vitpose predict`, or keypoints.json beside
-it. Images of FILE without predictions count as missed people. PCK and the error
-take for each annotated person the predicted box that overlaps most; people
-without such a box count as wrong in PCK and are left out of the error."""
+it. People in images of FILE without predictions count as missed. PCK, AUC and
+error use for each annotated person the predicted box that overlaps most; people
+without such a box count as wrong in PCK and AUC and not in the error."""
 
 EPILOG = """examples:
   vitpose predict val2017/ --boxes person_keypoints_val2017.json --out poses

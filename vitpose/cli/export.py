@@ -17,8 +17,8 @@ DESCRIPTION = """Write a trained model as one file for another runtime, run the 
 it with torch in fp32. If it differs too much, the file is deleted.
 
 The file holds everything that prediction needs: network, decoding, how to crop,
-keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
-vitpose needs only numpy, OpenCV, Pillow and the runtime:
+keypoint names and skeleton; `vitpose inspect FILE` prints them. It runs without
+torch and OpenMMLab:
   pip install 'vitpose_mm[onnx]'      or [openvino]
   vitpose predict photos/ --model FILE --out poses
 

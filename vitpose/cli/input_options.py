@@ -67,7 +67,7 @@ def add_box_options(parser: argparse.ArgumentParser) -> None:
 def add_detector_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--det-score', type=float, metavar='S', help='keep boxes with a higher score (default 0.3)')
-    text = "drop the lower-scoring of two boxes that overlap more than this (default: the detector's)"
+    text = "of two boxes that overlap more than this, drop the one with the lower score (default: the detector's)"
     add('--det-nms', type=float, metavar='IOU', help=text)
     add('--det-class', metavar='CLASS,...', help="what to find: names or numbers of the detector's classes")
 

@@ -13,7 +13,7 @@ from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
 from . import input_options
 from .paths import check_detector, check_model, check_readable
-from .shared_options import add_config_options, add_device, check_positive, parse_config_options
+from .shared_options import ONNX_DEVICES, add_config_options, add_device, check_positive, parse_config_options
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
@@ -31,10 +31,10 @@ file with one of these per line. Of cameras and streams the newest frame is
 predicted; a stream that breaks off and does not come back is a broken input.
 
 For a model of people, such as tiny, a detector finds the people: MMPose's
-RTMDet, yolox or nanodet, whichever is installed, or else nanodet, which is
-downloaded. Without a network, the model itself finds one person per image; a
-model of `vitpose dataset` finds its one object in the same way. For all other
-models, each image is one person.
+RTMDet with MMDetection, or yolox or nanodet from the cache, or nanodet, which
+is downloaded. Without a network, the model itself finds one person per image; a
+model of `vitpose dataset` for one object per image finds it in the same way.
+For all other models, each image is one person.
 
 After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
 predictions.jsonl are kept, an unfinished video starts again. Without it, an
@@ -64,17 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
     text = 'person boxes: COCO annotations, COCO detections, or JSON lines, {"file": NAME, "boxes": [[x1, y1, x2, y2]]}'
     people.add_argument('--boxes', type=Path, metavar='FILE', help=text)
-    words, text = ('CONFIG', 'CHECKPOINT'), 'auto, nanodet, yolox, FILE.onnx of one of these, or of MMDetection'
+    words, text = ('CONFIG', 'CHECKPOINT'), 'auto, nanodet, yolox, FILE.onnx of NanoDet or YOLOX, or one of MMDetection'
     people.add_argument('--detector', nargs='+', metavar=words, help=f'person detector: {text} (default: auto)')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     input_options.add_box_options(parser)
     input_options.add_detector_options(parser)
     text = 'detect in every Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
     add('--det-every', type=int, metavar='N', help=text)
-    add_device(parser)
+    add_device(parser, names=ONNX_DEVICES)
     text = 'precision of the network (default fp32, or that of an exported file); auto: bf16 or fp16 on a GPU'
     add('--precision', choices=('fp32', 'bf16', 'fp16', 'auto'), help=text)
-    text = 'people per batch, or auto: what fits in a GPU (default 16, on a GPU 64); 1 repeats results to the bit'
+    text = 'people per batch, or auto: what fits in a GPU (default 16, on a GPU 64); 1: bitwise reproducible'
     add('--batch-size', type=batch_size, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
     text = 'dataset whose keypoints a multi-dataset model predicts; with --model CHECKPOINT, the one it was trained on'
@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO), slp'
     add('--save', default='jsonl,coco', metavar='LIST', help=f'{text} (default: %(default)s)')
     add('--uncertain', type=int, metavar='N', help='list the N frames with the lowest scores: label them next')
-    add('--save-crops', action='store_true', help='write the part of each box in the image')
+    add('--save-crops', action='store_true', help='write the part of each box inside the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
     input_options.add_input_options(parser)

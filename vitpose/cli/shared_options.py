@@ -7,10 +7,12 @@ from typing import Any
 from ..errors import InputError, one_line
 
 
-def add_device(parser: Any, default: str = 'auto') -> None:
+ONNX_DEVICES = 'cpu, cuda, cuda:1, mps; of ONNX files coreml, directml'
+
+
+def add_device(parser: Any, default: str = 'auto', names: str = 'cpu, cuda, cuda:1, mps') -> None:
     shown = ': cuda if there is one' if default == 'auto' else f' {default}'
-    text = f'cpu, cuda, cuda:1, mps; of ONNX files coreml, directml (default{shown})'
-    parser.add_argument('--device', default=default, help=text)
+    parser.add_argument('--device', default=default, help=f'{names} (default{shown})')
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:
