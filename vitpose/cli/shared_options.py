@@ -6,7 +6,6 @@ from typing import Any
 
 from ..errors import InputError, one_line
 
-
 ONNX_DEVICES = 'cpu, cuda, cuda:1, mps; of ONNX files coreml, directml'
 
 
