@@ -170,7 +170,9 @@ def _add_instances(
     file: Path, content: dict, rows: dict[int, dict], photos: dict[Any, Photo | None], annotations: Annotations
 ) -> None:
     count, names = len(annotations.labels.names), {key: photo.name if photo else '' for key, photo in photos.items()}
-    image_ids = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
+    wanted = {key for row in rows.values() if is_id(key := row.get('image_id'))}
+    image_ids = match_ids(dict.fromkeys(names, ''), wanted)  # ids first: names such as 0001.png may fit others
+    image_ids = image_ids if 2 * len(image_ids) > len(wanted) else match_ids(names, wanted)
     for row in rows.values():
         row['image_id'] = image_ids.get(key, key) if is_id(key := row.get('image_id')) else None
     images = [dict(id=key) for key in photos]

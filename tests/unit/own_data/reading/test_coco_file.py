@@ -207,6 +207,22 @@ def test_other_ways_to_write_the_same(tmp_path):
     assert ours.keypoints.tolist() == theirs.keypoints.tolist() and ours.box == theirs.box
 
 
+def test_an_annotation_without_image_does_not_change_the_images_of_others(tmp_path):
+    """Names such as 0.png of the image with id 1 would also fit the image ids, all but one."""
+    content = makers.coco(name='{}.png')
+    path = makers.write_coco(tmp_path, content)
+    rows(content).pop()
+    rows(content)[0]['image_id'] = 0
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert [photo.path.stem for photo in annotations.photos if photo.instances] == [*map(str, range(1, 11))]
+    assert 'annotations[0]: image_id: expected the id of an image, got 0' in annotations.unreadable[0]
+    for row in rows(content):
+        row['image_id'] = f'{row["image_id"]}.png'  # a name, as some tools write it
+    path.write_text(json.dumps(content))
+    assert read(path).count == 11
+
+
 def test_categories_of_one_point_each_are_joined(tmp_path):
     content = makers.coco()
     ids = {name: 10 + i for i, name in enumerate(makers.NAMES)}
