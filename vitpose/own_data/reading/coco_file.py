@@ -140,29 +140,25 @@ def _read_photos(
 ) -> dict[Any, Photo | None]:
     """Add the images of a file, without instances, and return them by id; None for those that are left out."""
     photos: dict[Any, Photo | None] = {}
-    by_path: dict[Path, Photo] = {}
+    names: dict[Path, str] = {}
     shared: set[Path] = set()  # files that rows with different names would be
-    finder, repeated = _make_finder(file, images, split, rows), 0
+    finder = _make_finder(file, images, split, rows)
     for i, row in enumerate(rows):
         name, key, where = row.get('file_name'), row.get('id'), f'{file}: images[{i}]'
         try:
             if not isinstance(name, str) or not name or not is_id(key):
                 raise InputError(f'{where}: expected id and file_name, got {short_text(repr(row))}')
             path = find_image(finder, name, where)
-            size = read_size(row.get('width'), row.get('height'))
-            repeated += path in by_path
-            photo = by_path.setdefault(path, Photo(path, name, split=split, size=size))
-            if path_parts(photo.name) != path_parts(name):
+            if path_parts(first := names.setdefault(path, name)) != path_parts(name):
                 shared.add(path)
-                raise InputError(f'{where}: {name!r} and {photo.name!r} would both be {path}')
-            if photos.setdefault(key, photo) is not photo:
+                raise InputError(f'{where}: {name!r} and {first!r} would both be {path}')
+            photo = Photo(path, name, split=split, size=read_size(row.get('width'), row.get('height')))
+            if photos.setdefault(key, photo) != photo:
                 raise InputError(f'{where}: id {key!r} occurs twice')
         except InputError as problem:
             photos |= {key: None} if is_id(key) else {}
             annotations.unreadable.append(str(problem))
-    if repeated > len(shared):
-        annotations.notes.append(f'{file}: {repeated} images are listed twice: their annotations are joined')
-    annotations.photos += [photo for path, photo in by_path.items() if path not in shared]
+    annotations.photos += [photo for photo in photos.values() if photo and photo.path not in shared]
     return {key: None if photo and photo.path in shared else photo for key, photo in photos.items()}
 
 

@@ -223,6 +223,22 @@ def test_an_annotation_without_image_does_not_change_the_images_of_others(tmp_pa
     assert read(path).count == 11
 
 
+def test_labels_for_another_size_of_an_image_that_is_listed_twice_are_left_out(tmp_path):
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    content['images'].append(dict(content['images'][0], id=99, width=160, height=120))
+    rows(content).append(
+        dict(rows(content)[0], id=99, image_id=99, keypoints=[2 * v for v in rows(content)[0]['bbox'] * 3])
+    )
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert annotations.count == 12 and len(annotations.photos) == 12
+    assert (
+        'annotations[12]: ' in annotations.unreadable[0]
+        and 'in two sizes, 80x60 and 160x120' in annotations.unreadable[0]
+    )
+
+
 def test_categories_of_one_point_each_are_joined(tmp_path):
     content = makers.coco()
     ids = {name: 10 + i for i, name in enumerate(makers.NAMES)}
