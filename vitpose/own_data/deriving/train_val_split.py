@@ -17,6 +17,7 @@ TIME_BLOCKS = 10  # that a single video is cut into
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # added by Roboflow
 _UPLOAD = re.compile(r'^[0-9a-f]{8}-(?=.)')  # added by Label Studio, another one per image
 _FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
+_FRAME_ALONE = re.compile(r'^(?:frame|frm)[-_. ]*\d+$', re.IGNORECASE)  # the video is the folder, or the only one
 _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # camera's: not a video
 
 
@@ -85,6 +86,8 @@ def find_video(photo: Photo) -> str:
         return photo.video
     name = _find_source(photo)
     for stem in (_UPLOAD.sub('', name.stem), name.stem):
+        if _FRAME_ALONE.match(stem):
+            return str(name.parent)
         frame = _FRAME.match(stem)
         if frame and not _CAMERA.match(frame['video']):
             return str(name.parent / frame['video'])

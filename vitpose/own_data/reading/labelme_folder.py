@@ -39,7 +39,7 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
             is_beside = images is None and os.path.isfile(file.parent / name)
             image = file.parent / name if is_beside else find_image(finder, name, str(file))
             shapes = [shape for shape in map(_read_shape, content['shapes']) if shape['label']]
-            photos.append((file, Photo(image, file.stem, size=size), shapes))
+            photos.append((file, Photo(image, str(image), size=size), shapes))
         except InputError as problem:
             unreadable.append(str(problem))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as problem:
