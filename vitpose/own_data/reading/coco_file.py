@@ -195,8 +195,10 @@ def _add_instances(
 def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> FileFinder:
     """Return a finder of the images, which first looks into the folder that has most of the first ones."""
     tops = [images] if images else [file.parent, file.parent.parent]
-    below = ('.', 'images', file.stem, *([split, f'images/{split}'] if split else []))
-    folders = [folder for top in tops for name in below if (folder := top / name).is_dir()]
+    folders = [folder for top in tops for name in ('.', 'images', file.stem) if (folder := top / name).is_dir()]
+    if split:  # such as train, Train of CVAT, val2017
+        inside = [path for top in tops for place in (top, top / 'images') for path in sorted(place.glob('*'))]
+        folders += [path for path in inside if split in path.name.lower() and path.is_dir()]
     names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
     best = max(folders, key=lambda folder: sum(os.path.isfile(folder / name) for name in names), default=tops[0])
     return FileFinder(tops[-1] if file.parent.name == 'annotations' else tops[0], [best, *folders])

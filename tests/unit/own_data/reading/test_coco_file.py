@@ -27,6 +27,19 @@ def test_splits_are_told_by_names_and_images_are_looked_for_below_a_folder(tmp_p
         assert photos[12].path == tmp_path / 'pictures/valid/frame 0.png'
 
 
+@pytest.mark.parametrize('names', [('Train', 'Validation'), ('train2017', 'val2017'), ('train', 'valid')])
+def test_images_of_a_split_are_in_its_folder(tmp_path, names):
+    """Those of the other split have the same names."""
+    (tmp_path / 'annotations').mkdir()
+    for name in names:
+        file = makers.write_coco(tmp_path / 'images' / name)
+        file.rename(tmp_path / f'annotations/person_keypoints_{name}.json')
+    for images in (None, tmp_path / 'images'):
+        annotations = read(tmp_path, images=images)
+        assert [photo.path.parent.name for photo in annotations.photos] == [names[0]] * 12 + [names[1]] * 12
+        assert annotations.count == 24 and not annotations.unreadable
+
+
 def test_several_categories(tmp_path):
     content = makers.coco()
     content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
