@@ -201,4 +201,5 @@ def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[
         folders += [path for path in inside if split in path.name.lower() and path.is_dir()]
     names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
     best = max(folders, key=lambda folder: sum(os.path.isfile(folder / name) for name in names), default=tops[0])
-    return FileFinder(tops[-1] if file.parent.name == 'annotations' else tops[0], [best, *folders])
+    top = tops[-1] if file.parent.name == 'annotations' else tops[0]
+    return FileFinder(top, [best, *folders], is_asked=images is not None)

@@ -29,7 +29,8 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
     `path` is a file or a folder; images are below the folder `images`, by default beside their file or below `path`.
     Bad files are left out. ValueError without any point.
     """
-    finder, unreadable = FileFinder(images or (path if path.is_dir() else path.parent)), list[str]()
+    finder = FileFinder(images or (path if path.is_dir() else path.parent), is_asked=images is not None)
+    unreadable = list[str]()
     photos: list[tuple[Path, Photo, list[dict]]] = []
     for file in _find_files(path):
         try:
