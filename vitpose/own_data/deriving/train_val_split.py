@@ -97,4 +97,4 @@ def find_video(photo: Photo) -> str:
 def _find_source(photo: Photo) -> PurePosixPath:
     """Return the name of the image that was uploaded to Roboflow, which exports several augmented copies of it."""
     name = PurePosixPath(*path_parts(photo.name))
-    return name.with_name(_EXPORT.sub('', name.stem) + name.suffix)
+    return name.parent / (_EXPORT.sub('', name.stem) + name.suffix)
