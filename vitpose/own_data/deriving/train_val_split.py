@@ -15,7 +15,7 @@ from ..annotations import SPLITS, Annotations, Photo
 MIN_IMAGES = 10  # annotated ones
 TIME_BLOCKS = 10  # that a single video is cut into
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # added by Roboflow
-_UPLOAD = re.compile(r'^[0-9a-f]{8}-(?=.)')  # added by Label Studio, another one per image
+_UPLOAD = re.compile(r'^(?!(?:19|20)\d\d[01]\d[0-3]\d-)[0-9a-f]{8}-(?=.)')  # by Label Studio, per image; not a date
 _FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
 _FRAME_ALONE = re.compile(r'^(?:frame|frm)[-_. ]*\d+$', re.IGNORECASE)  # the video is the folder, or the only one
 _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # camera's: not a video

@@ -22,7 +22,8 @@ def test_videos_in_names():
     videos |= {'run_2_frame_0012_jpg.rf.0a1b2c3d.jpg': 'run_2'}
     videos |= {name: name for name in ('IMG_1234.jpg', '000123.jpg', 'day1/img0001.png', 'portrait.jpg')}
     videos |= {'images/3f2a9c1d-cage1_frame0012.png': 'images/cage1', '3f2a9c1d-IMG_1.jpg': '3f2a9c1d'}
-    videos |= {'20240105-001.jpg': '20240105', 'https://host/a/cage1_0012.png?key=x/y_1': 'a/cage1', '..': '.'}
+    videos |= {'20240105-001.jpg': '20240105', '20240105-cage1_012.png': '20240105-cage1'}
+    videos |= {'https://host/a/cage1_0012.png?key=x/y_1': 'a/cage1', '..': '.'}
     videos |= {'cage1/frame_000123.PNG': 'cage1', 'a/3f2a9c1d-Frame12.png': 'a', 'frame_000123.PNG': '.'}
     assert {name: find_video(Photo(Path(name), name)) for name in videos} == videos
 
