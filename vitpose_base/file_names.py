@@ -51,16 +51,19 @@ class PathEnds:
 class FileFinder:
     """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first.
 
+    With `is_asked`, the user asked for `top`: an absolute name is not taken for a file elsewhere, even if there is one.
     What `vitpose predict` drew is not found: it has the names of the images.
     """
 
-    def __init__(self, top: Path, folders: Iterable[Path] = ()) -> None:
-        self.top, self.folders = top, [*folders, top]
+    def __init__(self, top: Path, folders: Iterable[Path] = (), is_asked: bool = False) -> None:
+        self.top, self.folders, self._is_asked = top, [*folders, top], is_asked
         self._ends: PathEnds | None = None
 
     def find(self, name: str) -> list[Path]:
         """Return the file of a name, several if it is ambiguous, or none: as it stands, or else by the longest end."""
-        for place in (f / spelling for spelling in (name, '/'.join(path_parts(name))) for f in self.folders):
+        below = '/'.join(path_parts(name))
+        spellings = [below] if self._is_asked and os.path.isabs(name) else [name, below]
+        for place in (f / spelling for spelling in spellings for f in self.folders):
             if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:

@@ -528,7 +528,7 @@ def test_a_dataset_of_mostly_bad_instances_is_refused(dataset, tmp_path, capsys)
 
 
 def test_one_missing_image_of_another_folder_leaves_the_split_as_it_is(dataset, tmp_path):
-    content = makers.coco(14)
+    content = makers.coco(14, name='photo {}.png')
     content['images'].append(dict(id=99, file_name='elsewhere/other.png', width=80, height=60))
     content['annotations'].append(dict(content['annotations'][0], id=99, image_id=99))
     path = makers.write_coco(tmp_path / 'data', content)

@@ -122,6 +122,8 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     labeled = points[:, 2] > 0
     if not (np.abs(points) < MAX_COORDINATE).all():
         return [('instances have keypoints that are NaN, infinite or above 1,000,000', True)]
+    if points[:, 2].max() > 2:
+        return [('instances have a visibility above 2: expected 0, 1 or 2 after x and y', True)]
     if not labeled.any():
         return [('instances have no labeled keypoint', False)]
     xy = points[labeled, :2]
@@ -129,6 +131,8 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
         return [('instances have keypoints between 0 and 1: expected pixels', True)]
     is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
+    if not xy.any(1).all():
+        problems.append(('instances have labeled keypoints at 0, 0, as tools write missing ones', False))
     x, y, w, h = (round(value, 2) for value in find_box(instance))  # as it is written
     if not (np.isfinite((x, y, w, h)).all() and w > 0 and h > 0):
         problems.append(('instances have a box without area', True))

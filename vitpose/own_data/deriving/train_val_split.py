@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from vitpose_base.file_names import path_parts
+
 from ...errors import InputError
 from ...predict.inputs.sources import natural_key
 from ..annotations import SPLITS, Annotations, Photo
@@ -13,7 +15,9 @@ from ..annotations import SPLITS, Annotations, Photo
 MIN_IMAGES = 10  # annotated ones
 TIME_BLOCKS = 10  # that a single video is cut into
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # added by Roboflow
+_UPLOAD = re.compile(r'^(?!(?:19|20)\d\d[01]\d[0-3]\d-)[0-9a-f]{8}-(?=.)')  # by Label Studio, per image; not a date
 _FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
+_FRAME_ALONE = re.compile(r'^(?:frame|frm)[-_. ]*\d+$', re.IGNORECASE)  # the video is the folder, or the only one
 _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # camera's: not a video
 
 
@@ -38,12 +42,13 @@ def split_images(
         return _use_annotated_split(photos, annotations)
     if not 0 < share < 1:
         raise InputError(f'--val {share}: expected a share between 0 and 1')
-    videos = [photo.name if by_image else find_video(photo) for photo in photos]
+    videos = [str(_find_source(photo)) if by_image else find_video(photo) for photo in photos]
     sizes = Counter(videos)
     one_video = len(sizes) == 1
     if one_video:
-        order = {name: i for i, name in enumerate(sorted((photo.name for photo in photos), key=natural_key))}
-        videos = [str(order[photo.name] * TIME_BLOCKS // len(photos)) for photo in photos]
+        names = [_UPLOAD.sub('', _find_source(photo).name) for photo in photos]
+        order = {name: i for i, name in enumerate(sorted(set(names), key=natural_key))}
+        videos = [str(order[name] * TIME_BLOCKS // len(order)) for name in names]
         sizes = Counter(videos)
     missing, chosen = max(round(share * len(photos)), 1), set[str]()
     for video in np.random.default_rng(seed).permutation(sorted(sizes)):
@@ -51,7 +56,8 @@ def split_images(
             chosen.add(video)
             missing -= sizes[video]
     chosen = chosen or {min(sizes, key=sizes.__getitem__)}
-    units = 'blocks of time of the only video' if one_video else 'videos or folders'
+    units = 'images with their copies' if by_image else 'videos or folders'
+    units = 'blocks of time of the only video' if one_video else units
     what = f'{len(sizes)} {units}, each wholly in one split' if len(sizes) < len(photos) else 'images'
     annotations.notes.append(f'split by {what}, seed {seed}')
     if one_video or (by_image and len({find_video(photo) for photo in photos}) < len(photos)):
@@ -78,8 +84,17 @@ def find_video(photo: Photo) -> str:
     """Return the video that an image is a frame of, by annotation or file name; otherwise the image's name."""
     if photo.video:
         return photo.video
-    name = PurePosixPath(photo.name.replace('\\', '/'))
-    frame = _FRAME.match(_EXPORT.sub('', name.stem))
-    if frame is None or _CAMERA.match(frame['video']):
-        return photo.name
-    return str(name.parent / frame['video'])
+    name = _find_source(photo)
+    for stem in (_UPLOAD.sub('', name.stem), name.stem):
+        if _FRAME_ALONE.match(stem):
+            return str(name.parent)
+        frame = _FRAME.match(stem)
+        if frame and not _CAMERA.match(frame['video']):
+            return str(name.parent / frame['video'])
+    return str(name)
+
+
+def _find_source(photo: Photo) -> PurePosixPath:
+    """Return the name of the image that was uploaded to Roboflow, which exports several augmented copies of it."""
+    name = PurePosixPath(*path_parts(photo.name))
+    return name.parent / (_EXPORT.sub('', name.stem) + name.suffix)

@@ -140,29 +140,25 @@ def _read_photos(
 ) -> dict[Any, Photo | None]:
     """Add the images of a file, without instances, and return them by id; None for those that are left out."""
     photos: dict[Any, Photo | None] = {}
-    by_path: dict[Path, Photo] = {}
+    names: dict[Path, str] = {}
     shared: set[Path] = set()  # files that rows with different names would be
-    finder, repeated = _make_finder(file, images, split, rows), 0
+    finder = _make_finder(file, images, split, rows)
     for i, row in enumerate(rows):
         name, key, where = row.get('file_name'), row.get('id'), f'{file}: images[{i}]'
         try:
             if not isinstance(name, str) or not name or not is_id(key):
                 raise InputError(f'{where}: expected id and file_name, got {short_text(repr(row))}')
             path = find_image(finder, name, where)
-            size = read_size(row.get('width'), row.get('height'))
-            repeated += path in by_path
-            photo = by_path.setdefault(path, Photo(path, name, split=split, size=size))
-            if path_parts(photo.name) != path_parts(name):
+            if path_parts(first := names.setdefault(path, name)) != path_parts(name):
                 shared.add(path)
-                raise InputError(f'{where}: {name!r} and {photo.name!r} would both be {path}')
-            if photos.setdefault(key, photo) is not photo:
+                raise InputError(f'{where}: {name!r} and {first!r} would both be {path}')
+            photo = Photo(path, name, split=split, size=read_size(row.get('width'), row.get('height')))
+            if photos.setdefault(key, photo) != photo:
                 raise InputError(f'{where}: id {key!r} occurs twice')
         except InputError as problem:
             photos |= {key: None} if is_id(key) else {}
             annotations.unreadable.append(str(problem))
-    if repeated > len(shared):
-        annotations.notes.append(f'{file}: {repeated} images are listed twice: their annotations are joined')
-    annotations.photos += [photo for path, photo in by_path.items() if path not in shared]
+    annotations.photos += [photo for photo in photos.values() if photo and photo.path not in shared]
     return {key: None if photo and photo.path in shared else photo for key, photo in photos.items()}
 
 
@@ -170,7 +166,9 @@ def _add_instances(
     file: Path, content: dict, rows: dict[int, dict], photos: dict[Any, Photo | None], annotations: Annotations
 ) -> None:
     count, names = len(annotations.labels.names), {key: photo.name if photo else '' for key, photo in photos.items()}
-    image_ids = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
+    wanted = {key for row in rows.values() if is_id(key := row.get('image_id'))}
+    image_ids = match_ids(dict.fromkeys(names, ''), wanted)  # ids first: names such as 0001.png may fit others
+    image_ids = image_ids if 2 * len(image_ids) > len(wanted) else match_ids(names, wanted)
     for row in rows.values():
         row['image_id'] = image_ids.get(key, key) if is_id(key := row.get('image_id')) else None
     images = [dict(id=key) for key in photos]
@@ -197,8 +195,11 @@ def _add_instances(
 def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> FileFinder:
     """Return a finder of the images, which first looks into the folder that has most of the first ones."""
     tops = [images] if images else [file.parent, file.parent.parent]
-    below = ('.', 'images', file.stem, *([split, f'images/{split}'] if split else []))
-    folders = [folder for top in tops for name in below if (folder := top / name).is_dir()]
+    folders = [folder for top in tops for name in ('.', 'images', file.stem) if (folder := top / name).is_dir()]
+    if split:  # such as train, Train of CVAT, val2017
+        inside = [path for top in tops for place in (top, top / 'images') for path in sorted(place.glob('*'))]
+        folders += [path for path in inside if split in path.name.lower() and path.is_dir()]
     names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
     best = max(folders, key=lambda folder: sum(os.path.isfile(folder / name) for name in names), default=tops[0])
-    return FileFinder(tops[-1] if file.parent.name == 'annotations' else tops[0], [best, *folders])
+    top = tops[-1] if file.parent.name == 'annotations' else tops[0]
+    return FileFinder(top, [best, *folders], is_asked=images is not None)

@@ -46,7 +46,7 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     animals = {individual for individual, _ in parts_of if individual != UNIQUE} or {UNIQUE}
     names = list(dict.fromkeys(part for individual, part in parts_of if individual in animals))
     unique = [part for individual, part in parts_of if individual not in animals]
-    finder = FileFinder(images or project)
+    finder = FileFinder(images or project, is_asked=images is not None)
     notes, unreadable = [f'DeepLabCut: {len(files)} files', *left_out], list[str]()
     notes += [f'unique body parts ({", ".join(unique)}) belong to no animal: left out'] if unique else []
     photos: dict[tuple[str, ...], Photo] = {}
@@ -62,7 +62,7 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
                 if parts in photos:
                     raise InputError(f'{where}: the image occurs twice')
                 image, folder = file.parent / parts[-1], parts[-2] if len(parts) > 1 else file.parent.name
-                if not os.path.isfile(image) or image.parent.name != folder:
+                if images or not os.path.isfile(image) or image.parent.name != folder:
                     found = [p for p in finder.find(name) if '_'.join(('', *p.parent.parts)).endswith(f'_{folder}')]
                     if len(found) > 1:
                         raise InputError(f'{where}: {name!r} is ambiguous: {found[0]}, {found[1]}')

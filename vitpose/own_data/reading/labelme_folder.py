@@ -29,7 +29,8 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
     `path` is a file or a folder; images are below the folder `images`, by default beside their file or below `path`.
     Bad files are left out. ValueError without any point.
     """
-    finder, unreadable = FileFinder(images or (path if path.is_dir() else path.parent)), list[str]()
+    finder = FileFinder(images or (path if path.is_dir() else path.parent), is_asked=images is not None)
+    unreadable = list[str]()
     photos: list[tuple[Path, Photo, list[dict]]] = []
     for file in _find_files(path):
         try:
@@ -39,7 +40,7 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
             is_beside = images is None and os.path.isfile(file.parent / name)
             image = file.parent / name if is_beside else find_image(finder, name, str(file))
             shapes = [shape for shape in map(_read_shape, content['shapes']) if shape['label']]
-            photos.append((file, Photo(image, file.stem, size=size), shapes))
+            photos.append((file, Photo(image, str(image), size=size), shapes))
         except InputError as problem:
             unreadable.append(str(problem))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as problem:

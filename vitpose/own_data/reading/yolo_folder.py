@@ -96,6 +96,9 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
     if flip and mirror is None:
         expected = f'expected each number from 0 to {count - 1} once, in pairs that point to each other'
         notes.append(f'{file}: flip_idx {flip!r}: {expected}: it is ignored')
+    if mirror == [*range(count)] and names == number_names(count):  # what Roboflow writes for any keypoints
+        mirror = None
+        notes.append(f'{file}: flip_idx without pairs, of keypoints without names, tells nothing: it is ignored')
     return Labels(names, mirror=mirror, flip=data.get('flip_idx') != [])
 
 
@@ -156,7 +159,8 @@ def _find_images(
 
 def _read_list(path: Path, top: Path, images: Path | None, unreadable: list[str]) -> list[Pair]:
     """Find the images of a .txt file, a path per line, and label files: of moved images by path, or beside them."""
-    finder, pairs = FileFinder(images) if images else FileFinder(path.parent, [top]), list[Pair]()
+    finder = FileFinder(images, is_asked=True) if images else FileFinder(path.parent, [top])
+    pairs = list[Pair]()
     for number, line in enumerate(map(str.strip, path.read_text('utf-8-sig', 'replace').splitlines()), 1):
         where, parts = f'{path}, line {number}', path_parts(line)
         if not parts:

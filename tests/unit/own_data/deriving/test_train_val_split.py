@@ -21,7 +21,29 @@ def test_videos_in_names():
     videos = {'mouse3_frame0012.png': 'mouse3', 'cage 4-000123.jpg': 'cage 4', 'day1/mouse3_0012.png': 'day1/mouse3'}
     videos |= {'run_2_frame_0012_jpg.rf.0a1b2c3d.jpg': 'run_2'}
     videos |= {name: name for name in ('IMG_1234.jpg', '000123.jpg', 'day1/img0001.png', 'portrait.jpg')}
+    videos |= {'images/3f2a9c1d-cage1_frame0012.png': 'images/cage1', '3f2a9c1d-IMG_1.jpg': '3f2a9c1d'}
+    videos |= {'20240105-001.jpg': '20240105', '20240105-cage1_012.png': '20240105-cage1'}
+    videos |= {'https://host/a/cage1_0012.png?key=x/y_1': 'a/cage1', '..': '.'}
+    videos |= {'cage1/frame_000123.PNG': 'cage1', 'a/3f2a9c1d-Frame12.png': 'a', 'frame_000123.PNG': '.'}
     assert {name: find_video(Photo(Path(name), name)) for name in videos} == videos
+
+
+@pytest.mark.parametrize('by_image', [False, True])
+@pytest.mark.parametrize('stem', ['IMG_{}', 'dog{}a', 'mouse_{}'])
+def test_augmented_copies_of_an_image_stay_together(stem, by_image):
+    """Roboflow exports several copies of an image, which differ in the code at the end of the name."""
+    names = [f'{stem.format(i)}_jpg.rf.{copy}{i}f.jpg' for copy in 'abc' for i in range(20)]
+    train, val = split_images(annotations(photos(names)), 0.1, by_image=by_image)
+    sources = [{photo.name.split('_jpg')[0] for photo in part} for part in (train, val)]
+    assert not sources[0] & sources[1] and len(sources[1]) == 2 and len(val) == 6
+
+
+def test_blocks_of_time_of_uploaded_frames():
+    """Label Studio puts a code of its own before the name of each frame."""
+    names = [f'images/{7919 * i:08x}-cage_{i}.png' for i in range(40, 0, -1)]
+    _, val = split_images(annotations(photos(names)))
+    numbers = sorted(int(photo.name[21:-4]) for photo in val)
+    assert numbers == [*range(numbers[0], numbers[0] + 4)]
 
 
 def test_no_video_is_on_both_sides():

@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 
 import pytest
 
@@ -51,3 +53,23 @@ def test_a_category_of_annotations_without_categories_is_refused(tmp_path, tool,
         ValueError, match=f'--category mouse: annotations of {tool} have no categories: leave the option'
     ):
         read(tmp_path, category='mouse')
+
+
+def write_absolute(folder):
+    """A COCO file with absolute paths of images."""
+    content = makers.coco()
+    path = makers.write_coco(folder, content)
+    for image in content['images']:
+        image['file_name'] = str(folder / image['file_name'])
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize('write', [write_absolute, makers.write_deeplabcut, makers.write_labelme])
+def test_images_are_those_of_the_folder_that_was_asked_for(tmp_path, write):
+    """Not those beside the annotations, or at absolute paths."""
+    path = write(tmp_path / 'project')
+    shutil.copytree(tmp_path / 'project', tmp_path / 'others')
+    for images, folder in ((None, 'project'), (tmp_path / 'others', 'others')):
+        photos = read(path, images=images).photos
+        assert {photo.path.relative_to(tmp_path).parts[0] for photo in photos} == {folder} and len(photos) == 12

@@ -27,6 +27,19 @@ def test_splits_are_told_by_names_and_images_are_looked_for_below_a_folder(tmp_p
         assert photos[12].path == tmp_path / 'pictures/valid/frame 0.png'
 
 
+@pytest.mark.parametrize('names', [('Train', 'Validation'), ('train2017', 'val2017'), ('train', 'valid')])
+def test_images_of_a_split_are_in_its_folder(tmp_path, names):
+    """Those of the other split have the same names."""
+    (tmp_path / 'annotations').mkdir()
+    for name in names:
+        file = makers.write_coco(tmp_path / 'images' / name)
+        file.rename(tmp_path / f'annotations/person_keypoints_{name}.json')
+    for images in (None, tmp_path / 'images'):
+        annotations = read(tmp_path, images=images)
+        assert [photo.path.parent.name for photo in annotations.photos] == [names[0]] * 12 + [names[1]] * 12
+        assert annotations.count == 24 and not annotations.unreadable
+
+
 def test_several_categories(tmp_path):
     content = makers.coco()
     content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
@@ -205,6 +218,38 @@ def test_other_ways_to_write_the_same(tmp_path):
         assert any(note in line for line in annotations.notes)
     ours, theirs = (data.photos[0].instances[0] for data in (annotations, expected))
     assert ours.keypoints.tolist() == theirs.keypoints.tolist() and ours.box == theirs.box
+
+
+def test_an_annotation_without_image_does_not_change_the_images_of_others(tmp_path):
+    """Names such as 0.png of the image with id 1 would also fit the image ids, all but one."""
+    content = makers.coco(name='{}.png')
+    path = makers.write_coco(tmp_path, content)
+    rows(content).pop()
+    rows(content)[0]['image_id'] = 0
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert [photo.path.stem for photo in annotations.photos if photo.instances] == [*map(str, range(1, 11))]
+    assert 'annotations[0]: image_id: expected the id of an image, got 0' in annotations.unreadable[0]
+    for row in rows(content):
+        row['image_id'] = f'{row["image_id"]}.png'  # a name, as some tools write it
+    path.write_text(json.dumps(content))
+    assert read(path).count == 11
+
+
+def test_labels_for_another_size_of_an_image_that_is_listed_twice_are_left_out(tmp_path):
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    content['images'].append(dict(content['images'][0], id=99, width=160, height=120))
+    rows(content).append(
+        dict(rows(content)[0], id=99, image_id=99, keypoints=[2 * v for v in rows(content)[0]['bbox'] * 3])
+    )
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert annotations.count == 12 and len(annotations.photos) == 12
+    assert (
+        'annotations[12]: ' in annotations.unreadable[0]
+        and 'in two sizes, 80x60 and 160x120' in annotations.unreadable[0]
+    )
 
 
 def test_categories_of_one_point_each_are_joined(tmp_path):
