@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 PART = '.part'  # what the name of a temporary file ends with
 
@@ -34,6 +35,15 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Create a folder if necessary. OSError, which names it, if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as problem:
+        raise type(problem)(f'{folder}: cannot write into this folder: {problem.strerror}') from problem
 
 
 def write_text(path: Path, text: str) -> None:

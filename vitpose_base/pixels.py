@@ -16,12 +16,17 @@ def decode_upright(data: bytes) -> np.ndarray | None:
     """Decode an image file -> (H, W, 3) uint8 BGR in upright orientation; None if neither OpenCV nor Pillow can.
 
     OpenCV decodes it, and Pillow what OpenCV cannot decode or, as WebP and AVIF, does not turn by its EXIF orientation.
+    ValueError for 32 bits per channel, whose range is not known: Pillow would cut them off at 255.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is not None and data.startswith(TURNED_BY_OPENCV):
         return image
     harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
     with suppress(*harmless), open_image(data) as opened:
+        if image is None and opened.mode[0] in 'IF':
+            raise ValueError(
+                f'gray image of mode {opened.mode} in Pillow: expected 8 or 16 bits per channel: convert it'
+            )
         if image is None or exif_orientation(opened) != 1:
             return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
     return image

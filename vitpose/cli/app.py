@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from ..app import MAX_IMAGE_PIXELS
+from ..errors import InputError
 from ..models.names import DEFAULT
 from .input_options import add_detector_options, open_given_detector, read_detector_options
 from .paths import check_detector, check_model
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
     check_detector(args.detector, 'FILE')
     check_model(args.file)
     read_detector_options(args)
+    if not 1 <= args.port <= 65_535:
+        raise InputError(f'--port {args.port}: expected 1 to 65535')
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import InputError, started
@@ -72,14 +72,15 @@ def run(args: argparse.Namespace) -> None:
         return _measure_training(args)
     check_positive(args, 'rounds', 'batch_size')
     args.batch_size = args.batch_size or 16
+    from vitpose_base.files import check_writable
+
     from ..bench.bench_setup import make_setup
     from ..bench.contestants import check_names, make_contestants
     from ..bench.crowd_scenes import render_people
     from ..predict.models.torch_model import read_config
 
     check_names(args.only)
-    args.out.mkdir(parents=True, exist_ok=True)
-    TemporaryFile(dir=args.out).close()  # fails before measuring if the folder cannot be written
+    check_writable(args.out)  # before measuring
     if args.checkpoint is None:
         print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
     people = render_people(args.images, args.people)

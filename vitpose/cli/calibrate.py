@@ -49,12 +49,13 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or args.checkpoint
     if out.suffix != args.checkpoint.suffix:
         raise InputError(f'--out {out}: expected a name that ends in {args.checkpoint.suffix}, as CHECKPOINT')
-    from vitpose_base.files import write_text
+    from vitpose_base.files import check_writable, write_text
 
     from ..own_data.calibrating import calibrate, replace_data
     from ..predict.models.torch_model import read_config
 
     config, _ = read_config(args.config, parse_config_options(args.cfg_options))
+    check_writable(out.parent)  # before predicting for minutes
     if args.data:
         replace_data(config, args.dataset, args.data, args.images)
     options = dict(fast=args.fast, dataset=args.dataset, device=args.device, seed=args.seed)

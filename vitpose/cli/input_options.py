@@ -39,7 +39,7 @@ def read_input_options(args: argparse.Namespace, kinds: Collection[str]) -> dict
         and ('video' not in kinds or 'live' in kinds),
         '--every-frame: only for cameras and streams': args.every_frame and not live,
         '--smooth: only with --track, which tells who is who': args.smooth and not args.track,
-        f'--reconnect {args.reconnect}: expected at least 0': args.reconnect < 0,
+        f'--reconnect {args.reconnect}: expected at least 0': not args.reconnect >= 0,
         f'--max-gap {args.max_gap}: expected at least 0': args.max_gap < 0,
     }.items():
         if is_wrong:
@@ -77,7 +77,8 @@ def read_detector_options(args: argparse.Namespace) -> dict[str, Any]:
     for name in ('det_score', 'det_nms'):
         if (value := getattr(args, name)) is not None and not 0 <= value <= 1:
             raise InputError(f'--{name.replace("_", "-")} {value}: expected a number from 0 to 1')
-    classes = args.det_class and [int(each) if each.isdecimal() else each for each in args.det_class.split(',')]
+    words = None if args.det_class is None else args.det_class.split(',')
+    classes = words and [int(each) if each.isdecimal() else each for each in words]
     options = dict(score_threshold=args.det_score, nms_threshold=args.det_nms, categories=classes)
     return {name: value for name, value in options.items() if value is not None}
 

@@ -192,8 +192,8 @@ def _prepare(args: argparse.Namespace) -> tuple:
     if args.cfg_options and args.model and (args.model in SHIPPED or not is_name(args.model)):
         words = ' '.join(args.cfg_options)
         raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
-    if input_options.read_detector_options(args) and (args.boxes or args.whole_image):
-        raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
+    if (input_options.read_detector_options(args) or args.det_every) and (args.boxes or args.whole_image):
+        raise InputError('--det-score, --det-nms, --det-class, --det-every: only without --boxes and --whole-image')
     box_options = input_options.read_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None

@@ -10,11 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import PERSON_AREA_SHARE
+from vitpose_base.coco_fields import PERSON_AREA_SHARE, is_id
 
 from ..errors import InputError
 from ..models.hub import OKS_SIGMA
-from .inputs.coco_json import box_around, parse_json, parse_numbers
+from .inputs.coco_json import (
+    box_around,
+    flatten,
+    is_box,
+    is_crowd,
+    match_ids,
+    parse_json,
+    parse_numbers,
+    read_size,
+    short_text,
+)
 from .inputs.matching import Listed, describe_moved, match_names, name_few
 from .inputs.sources import Source
 from .optional_imports import import_optional
@@ -30,7 +40,7 @@ AUC_PX, AUC_STEPS = 30, 20  # as MMPose's AUC: the mean PCK at 0, 1.5, ... 28.5 
 
 @dataclass
 class Predicted:
-    """What predictions say of images, by COCO's ids."""
+    """What predictions say of images, by the ids of `_read_truth`."""
 
     metainfo: dict[str, Any]
     results: list[dict[str, Any]] = field(default_factory=list)  # in COCO's format, after OKS-NMS
@@ -47,24 +57,21 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     ValueError if one of the files cannot be read, or they do not belong together.
     """
     import_optional('pycocotools', 'vitpose eval')
-    truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')
-    for key, needed in dict(images={'id', 'file_name'}, annotations={'image_id'}).items():
-        rows = truth.get(key) if isinstance(truth, dict) else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
-            raise InputError(f'{annotations}: expected a COCO file: {key}, a list of objects with {", ".join(needed)}')
-    predicted = _read(predictions, annotations, truth['images'])
+    images, rows, notes = _read_truth(annotations)
+    predicted = _read(predictions, annotations, images)
+    predicted.notes += notes
     count = len(next(iter(predicted.results), {'keypoints': ()})['keypoints']) // 3
     if not count:
         raise InputError(f'{predictions}: no person was predicted in the images of {annotations}')
-    instances = _instances(annotations, truth['annotations'], count)
+    instances = _instances(annotations, rows, count)
     names = keypoint_names(predicted.metainfo)[:count] if predicted.metainfo else list(map(str, range(count)))
-    if missing := len({image['id'] for image in truth['images']} - predicted.people.keys()):
-        of = f'{missing:,} of {len(truth["images"]):,} images'
+    if missing := len({image['id'] for image in images} - predicted.people.keys()):
+        of = f'{missing:,} of {len(images):,} images'
         predicted.notes.append(f'{of} have no predictions: their people count')
-    labeled, distances, sides = _distances(instances, predicted, {i['id']: i for i in truth['images']})
+    labeled, distances, sides = _distances(instances, predicted, {image['id']: image for image in images})
     found = int(np.isfinite(distances).any(1).sum())
-    scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
-    scores |= _coco_scores(truth | {'annotations': instances}, predicted, count)
+    scores: dict[str, Any] = {'images': len(images), 'people': len(labeled), 'found': found}
+    scores |= _coco_scores(images, instances, predicted, count)
     scores |= {f'PCK@{thr}': _mean(_pck(distances / sides, labeled, thr)) for thr in PCK}
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
     scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])
@@ -87,6 +94,35 @@ def keypoint_errors(
     return {name: {key: values[k] for key, values in columns.items()} for k, name in enumerate(names)}
 
 
+def _read_truth(path: Path) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], list[str]]:
+    """Read a COCO file: images, with ids from 1 and `size`, annotations with these ids by index, and notes.
+
+    pycocotools counts what matches an annotation with the id 0 as wrong, and confuses annotations with the same id.
+    """
+    truth = parse_json(path.read_bytes(), f'{path}: not a JSON file')
+    for key, needed in dict(images=('id', 'file_name'), annotations=('image_id',)).items():
+        rows = truth.get(key) if isinstance(truth, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and set(needed) <= row.keys() for row in rows):
+            raise InputError(f'{path}: expected a COCO file: {key}, a list of objects with {", ".join(needed)}')
+        for i, row in enumerate(rows):
+            if wrong := [name for name in needed if not is_id(row[name])]:
+                expected = f'{path}: {key}[{i}]: expected {wrong[0]}, a number or a string'
+                raise InputError(f'{expected}; got {short_text(repr(row[wrong[0]]))}')
+    images: dict[str, dict[str, Any]] = {}
+    names: dict[Any, str] = {}
+    for i, row in enumerate(truth['images']):
+        name = str(row['file_name'])
+        if names.setdefault(row['id'], name) != name:
+            raise InputError(f'{path}: images[{i}]: id {row["id"]!r} occurs twice')
+        size = read_size(row.get('width'), row.get('height'))
+        images.setdefault(name, dict(id=len(images) + 1, file_name=name, size=size and list(map(round, size))))
+    ids, rows = match_ids(names, {row['image_id'] for row in truth['annotations']}), truth['annotations']
+    numbers = {key: images[names[image]]['id'] for key, image in ids.items()}
+    known = {i: row | {'image_id': numbers[key]} for i, row in enumerate(rows) if (key := row['image_id']) in numbers}
+    left_out = f'{path}: {len(rows) - len(known):,} of {len(rows):,} annotations are of images that it does not list'
+    return list(images.values()), known, [left_out] * (len(known) < len(rows))
+
+
 def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
     """Read the predictions of those images, whose names match as those of `--boxes`."""
     lines_file = path.with_name(LINES) if path.name == RESULTS else path  # which keypoints.json is made from
@@ -99,7 +135,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
     listed = {image['file_name']: Listed({None: np.zeros((0, 4))}, image_id=image['id']) for image in images}
     matches = match_names(annotations, listed, [Source(line['file'], 'image') for line in lines], [])
     predicted.notes += describe_moved(annotations, listed, matches)
-    sizes = {image['id']: [image.get('width'), image.get('height')] for image in images}
+    sizes = {image['id']: image['size'] for image in images}
     others = []
     for line in lines:
         entry = matches[line['file']]
@@ -107,7 +143,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
             others.append(line['file'])
             continue
         number = entry.image_id
-        if None not in sizes[number] and sizes[number] != line['size']:
+        if sizes[number] not in (None, line['size']):
             sides = f'{line["size"]} pixels, and {sizes[number]} in {annotations}'
             raise InputError(f'{path}: {line["file"]} has {sides}: expected predictions of the annotated images')
         _, poses = frame_of(line)
@@ -118,40 +154,48 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
     return predicted
 
 
-def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
+def _instances(path: Path, rows: dict[int, dict], count: int) -> list[dict]:
     """Return the annotations with `count` keypoints, completed for COCO's evaluation. ValueError if there are none."""
-    instances = []
-    for i, row in enumerate(rows):
-        values = row.get('keypoints') or ()
-        if len(values) != 3 * count:
+    instances, kinds = list[dict](), Counter[int]()
+    for i, row in rows.items():
+        values, box, where = flatten(row.get('keypoints')), flatten(row.get('bbox')), f'{path}: annotations[{i}]'
+        kinds[number := len(values) // 3 if isinstance(values, list) else 0] += 1
+        if number != count:
             continue
-        points = parse_numbers(values, 3 * count, f'{path}: annotations[{i}]: keypoints').reshape(-1, 3)
+        points = parse_numbers(values, 3 * count, f'{where}: keypoints').reshape(-1, 3)
+        points[~np.isfinite(points).all(1)] = 0
         labeled = int((points[:, 2] > 0).sum())
-        box = row.get('bbox') or (box_around(points) if labeled else (0, 0, 0, 0))
-        default = dict(id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box)
-        default['area'] = box[2] * box[3] * PERSON_AREA_SHARE
-        instances.append(default | row | {'keypoints': points.ravel().tolist()})
+        if is_box(box):
+            box = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
+        else:
+            box = box_around(points) if labeled else (0, 0, 0, 0)
+        kind, area = row.get('category_id'), row.get('area') or box[2] * box[3] * PERSON_AREA_SHARE
+        numbers = [1 if kind is None else kind, area]
+        kind, area = parse_numbers(numbers, 2, f'{where}: category_id and area', finite=True).tolist()
+        instance = dict(id=len(instances) + 1, image_id=row['image_id'], category_id=kind, iscrowd=int(is_crowd(row)))
+        instance |= dict(num_keypoints=labeled, keypoints=points.ravel().tolist(), bbox=box, area=area)
+        instances.append(instance)
     if not instances:
-        kinds = Counter(len(row.get('keypoints') or ()) // 3 for row in rows)
         has = ', '.join(f'{number:,} with {kind}' for kind, number in kinds.most_common(3)) or 'none'
         raise InputError(f'{path}: no annotation has {count} keypoints, as the predictions; it has {has}')
+    if all(row['iscrowd'] or not row['num_keypoints'] for row in instances):
+        raise InputError(f'{path}: no annotation of a person, rather than a crowd, has labeled keypoints')
     return instances
 
 
-def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, float]:
+def _coco_scores(images: list[dict], instances: list[dict], predicted: Predicted, count: int) -> dict[str, float]:
     """Compute COCO's AP and AR with the model's sigmas, or else COCO's for 17 keypoints, otherwise `OKS_SIGMA`."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     results, kinds = predicted.results, {result['category_id'] for result in predicted.results}
-    truth = {'categories': [{'id': kind} for kind in kinds]} | truth
     if len(kinds) == 1:  # as of predictions without categories
         one = {'category_id': 1}
-        truth = truth | dict(annotations=[row | one for row in truth['annotations']], categories=[{'id': 1}])
-        results = [result | one for result in results]
+        instances, results = ([row | one for row in rows] for rows in (instances, results))
+    categories = [{'id': kind} for kind in {row['category_id'] for row in instances}]
     with redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = truth
+        coco.dataset = dict(images=images, annotations=instances, categories=categories)
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), 'keypoints')
         if (sigmas := predicted.metainfo.get('sigmas')) is None and count != 17:
@@ -177,8 +221,8 @@ def _distances(instances: list[dict], predicted: Predicted, images: dict[Any, di
     boxes = np.array([row['bbox'] for row in people], float).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     for box, row in zip(boxes, people, strict=True):  # as MMPose's datasets
-        size = [images[row['image_id']].get(key) or np.inf for key in ('width', 'height')]
-        box[:] = box.clip(0, np.array(size * 2) - 1)
+        if size := images[row['image_id']]['size']:
+            box[:] = box.clip(0, np.array(size * 2) - 1)
     distances = np.full(points.shape[:2], np.inf)
     by_image = defaultdict(list)
     for i, row in enumerate(people):

@@ -102,10 +102,11 @@ class PosePredictor:
         """Predict the poses in an image, or in each image of a list.
 
         Args:
-            images: a path or URL, an array (see `as_bgr`), a Pillow image or the bytes of an image file, or a list or
-                generator of these.
-            boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
-                detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
+            images: a path or URL, an array (see `as_bgr`), a Pillow image, the bytes of an image file or a `Frame`, or
+                a list or generator of these.
+            boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where those of
+                a `Frame`, the detector or the whole image are to be used. Boxes that cannot be predicted are in
+                `Poses.dropped`.
 
         Raises:
             ValueError: an image cannot be read or predicted, or `boxes` are not such.
@@ -116,7 +117,10 @@ class PosePredictor:
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
             raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: expected one, or None, per image')
-        frames = (replace(as_frame(image, i), boxes=boxes[i]) for i, image in enumerate(images))
+        frames = (
+            as_frame(image, i) if given is None else replace(as_frame(image, i), boxes=given, box_scores=None)
+            for i, (image, given) in enumerate(zip(images, boxes, strict=True))
+        )
         predicted = []
         for frame, poses in self._run(frames):
             if frame.error is not None:

@@ -12,6 +12,7 @@ from tests.unit.predict.tiny_files import write_dots
         (['dots.onnx', '--detector', 'a', 'b', 'c'], 'expected one or two words'),
         (['--detector', 'rtmdet-m', 'dots.onnx'], 'put FILE before it: dots.onnx --detector rtmdet-m'),
         (['dots.txt'], 'expected a checkpoint'),
+        (['dots.onnx', '--port', '70000'], '--port 70000: expected 1 to 65535'),
         (['heatmaps.onnx'], 'heatmaps.onnx returns heatmaps'),
     ],
 )

@@ -12,7 +12,7 @@ from tests.unit.predict.tiny_models import rendered, several, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
 from vitpose.own_data.calibrating import calibrate_trained
-from vitpose.predict.calibration import fitting
+from vitpose.predict.calibration import fitting, judging
 from vitpose.predict.models.loading import load_model
 from vitpose.synthetic.render_settings import RenderSettings
 from vitpose.synthetic.writer import write_dataset
@@ -166,7 +166,7 @@ def test_safetensors_and_one_head_of_several(people, tmp_path):
     assert [model.metainfo.get('score_kind') for model in models] == ['probability', None]
 
 
-def test_what_cannot_be_calibrated_is_refused(files, people, tmp_path, refuses):
+def test_what_cannot_be_calibrated_is_refused(files, people, tmp_path, refuses, monkeypatch):
     content = json.loads((people / 'annotations/val.json').read_text())
     few, other = tmp_path / 'few.json', tmp_path / 'other.json'
     few.write_text(json.dumps(content | {'annotations': content['annotations'][:20]}))
@@ -182,3 +182,9 @@ def test_what_cannot_be_calibrated_is_refused(files, people, tmp_path, refuses):
     refuses('calibrate', *files, *data, other, message='annotations[0]: keypoints: expected 51 numbers, got 42', code=1)
     refuses('calibrate', *files, '--data', few, message='--data with --images')
     refuses('calibrate', *files, '--out', 'x.safetensors', message='ends in .pth')
+    monkeypatch.setattr(judging, 'judge_boxes', None)  # what follows is refused before any prediction
+    refuses('calibrate', *files, '--out', few / 'x.pth', message='few.json: cannot write into this folder')
+    content = torch.load(files[1])
+    weights = {key.replace('head.', 'keypoint_head.'): value for key, value in content['state_dict'].items()}
+    torch.save(content | {'state_dict': weights}, files[1])
+    refuses('calibrate', *files, message='no weights of a head in our names: run `vitpose convert', code=1)

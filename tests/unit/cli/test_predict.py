@@ -187,11 +187,15 @@ def test_options_of_the_detector(predict, refuses, capsys):
     assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
     made = predict.predictor.made[2]
     assert (made['detector'], made['detector_options']) == ('nanodet', dict(score_threshold=0.5))
+    assert predict('photos', '--det-class=', '--no-draw') == 0  # an empty variable of a shell; the detector refuses it
+    assert predict.predictor.made[2]['detector_options'] == dict(categories=[''])
     capsys.readouterr()
     for words, message in (
         ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
         ('--det-every 0', '--det-every 0: expected at least 1'),
-        ('--det-nms 0.5 --whole-image', '--det-score, --det-nms, --det-class: only without --boxes and --whole-image'),
+        ('--det-nms 0.5 --whole-image', '--det-nms, --det-class, --det-every: only without --boxes and --whole-image'),
+        ('--det-every 5 --whole-image', '--det-nms, --det-class, --det-every: only without --boxes and --whole-image'),
+        ('--reconnect nan', '--reconnect nan: expected at least 0'),
     ):
         refuses('predict', 'photos', *f'--config c.py --checkpoint c.pth --out out {words}'.split(), message=message)
     write_video('v.mp4', numbered_images(2))

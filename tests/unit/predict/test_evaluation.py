@@ -81,6 +81,39 @@ def test_predictions_without_categories_are_of_all(score):
     assert score(predicted, people)[0]['coco/AP'] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    'change',
+    [
+        *(dict(bbox=box) for box in (None, [], [0, 0, 0, 0], [-1] * 4)),
+        *(dict(area=area) for area in (None, 0, '300')),
+        *(dict(iscrowd='0'), dict(num_keypoints=None), dict(category_id=None)),
+        *(dict(image_id=3.0), dict(image_id='3'), dict(keypoints=annotation(3)['keypoints'][:6] + [None, None, 0])),
+        *(dict(id=0), dict(id=None), dict(id=2), dict(id='x')),
+    ],
+)
+def test_annotations_as_tools_write_them_have_the_same_scores(score, change):
+    predicted, people = [(make_frame('a.jpg'), make_poses(2))], [annotation(3, 0), annotation(3, 1) | dict(id=2)]
+    expected, notes = score(predicted, people)
+    assert (expected['people'], expected['found'], expected['coco/AP']) == (2, 2, pytest.approx(1))
+    assert score(predicted, [people[0] | change, people[1]]) == (expected, notes)
+    nested = [row | dict(keypoints=np.reshape(row['keypoints'], (-1, 3)).tolist()) for row in people]
+    assert score(predicted, nested) == (expected, notes)
+
+
+def test_an_image_that_is_listed_twice_is_one(score):
+    predicted, people = [(make_frame('a.jpg'), make_poses(2))], [annotation(3, 0), annotation(4, 1)]
+    images = [IMAGES[0] | dict(id=key, width='80', height=0) for key in (3, 4)]
+    scores, _ = score(predicted, people, images=images)
+    assert (scores['images'], scores['people'], scores['found']) == (1, 2, 2)
+    assert scores['coco/AP'] == pytest.approx(1)
+
+
+def test_annotations_of_other_images_are_noted(score):
+    scores, notes = score([(make_frame('a.jpg'), make_poses(1))], [annotation(3), annotation(77)])
+    assert scores['people'] == 1 and scores['coco/AP'] == pytest.approx(1)
+    assert any('1 of 2 annotations are of images that it does not list' in line for line in notes), notes
+
+
 def test_files_that_are_not_annotated_are_noted(score):
     predicted = [(make_frame(f'{name}.jpg'), make_poses(1)) for name in 'axy']
     scores, notes = score(predicted, [annotation(3)])
@@ -118,6 +151,22 @@ def no_coco_file(score, tmp_path):
     return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3)], images=[{'id': 3}])
 
 
+def bad_id(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3), annotation([3])])
+
+
+def repeated_id(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3)], images=[*IMAGES, IMAGES[1] | dict(id=3)])
+
+
+def bad_box(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3) | dict(bbox=[1, 2, 3])])
+
+
+def crowds(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3, iscrowd=1)])
+
+
 def moved_results(score, tmp_path):
     (tmp_path / 'moved').mkdir()
     (tmp_path / 'moved/keypoints.json').write_text('[]')
@@ -136,6 +185,10 @@ def moved_results(score, tmp_path):
         (nobody, 'no person was predicted in the images of'),
         (video, 'a.jpg is a video or camera: expected predictions of images'),
         (no_coco_file, 'truth.json: expected a COCO file: images, a list of objects with '),
+        (bad_id, r'annotations\[1\]: expected image_id, a number or a string; got \[3\]'),
+        (repeated_id, r'images\[3\]: id 3 occurs twice'),
+        (bad_box, r'annotations\[0\]: bbox: expected 4 numbers, got 3: \[1, 2, 3\]'),
+        (crowds, 'no annotation of a person, rather than a crowd, has labeled keypoints'),
         (moved_results, 'moved/predictions.jsonl is missing, which `vitpose predict` writes beside it'),
     ],
 )

@@ -45,6 +45,10 @@ def test_one_image_gives_poses_and_a_list_gives_a_list(predictor, tmp_path):
     np.testing.assert_array_equal(whole.boxes, [[0, 0, 320, 240]])
     shapes = [value.shape for value in (nobody.keypoints, nobody.scores, nobody.boxes, nobody.box_scores)]
     assert shapes == [(0, 17, 2), (0, 17), (0, 4), (0,)] and predictor([]) == []
+    frame = Frame('a', image, boxes=boxes, box_scores=np.full(len(boxes), 0.5))
+    own, given = predictor([frame, frame], [None, boxes[:1]])  # its boxes, unless others are passed
+    np.testing.assert_array_equal(own.boxes, boxes)
+    assert set(own.box_scores) == {0.5} and given.box_scores.tolist() == [1]
     some = predictor(image, [[900, 0, 950, 50], *boxes, [0, 0, 0, 9]])
     np.testing.assert_allclose(some.keypoints, poses.keypoints, atol=1e-3)
     assert [line.split()[1] for line in some.dropped] == ['0', str(len(boxes) + 1)]

@@ -66,17 +66,18 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     return Judged(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def store_calibration(checkpoint: Path, module: Confidence | PeakMap, dataset: str, out: Path) -> None:
-    """Write a checkpoint with a calibration of one dataset's head, atomically; its weights stay as they are.
-
-    ValueError if its keys are not ours.
-    """
-    weights = load_weights(checkpoint)
-    prefixes = f'head.heads.{dataset}.', 'head.'
+def find_head(checkpoint: Path, dataset: str) -> str:
+    """Return what the keys of the head of a dataset begin with in a checkpoint. ValueError if its keys are not ours."""
+    weights, prefixes = load_weights(checkpoint), (f'head.heads.{dataset}.', 'head.')
     head = next((prefix for prefix in prefixes if any(key.startswith(prefix) for key in weights)), None)
     if head is None:
         raise InputError(f'{checkpoint}: no weights of a head in our names: run `vitpose convert --to ours` before')
-    state = {FINGERPRINT: fingerprint(weights), **module.state_dict()}
+    return head
+
+
+def store_calibration(checkpoint: Path, module: Confidence | PeakMap, head: str, out: Path) -> None:
+    """Write a checkpoint with a calibration of a head of `find_head`, atomically; its weights stay as they are."""
+    state = {FINGERPRINT: fingerprint(load_weights(checkpoint)), **module.state_dict()}
     new = {f'{head}{PREFIX}{key}': value.cpu() for key, value in state.items()}
     if checkpoint.suffix == '.safetensors':
         loaded = load_checkpoint(checkpoint)

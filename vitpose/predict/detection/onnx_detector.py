@@ -76,7 +76,8 @@ class OnnxDetector:
         if not self._kind:
             found = ', '.join(str(output.shape) for output in outputs) or 'unknown'
             raise InputError(f'detector {file}: input {shape}, outputs {found}; {EXPECTED}')
-        self.nms_threshold = nms_threshold or (0.6 if self._kind.startswith('nanodet') else 0.45)
+        default = 0.6 if self._kind.startswith('nanodet') else 0.45
+        self.nms_threshold = default if nms_threshold is None else nms_threshold
         number = 4 if self._kind == 'nanodet-plus' else 3
         self._cells = np.concatenate(grids[:number])[:, ::-1]  # x and y
         self._strides = np.repeat(STRIDES[:number], [len(grid) for grid in grids[:number]])[:, None]

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from .coco_json import box_around, is_box, is_crowd, match_ids, parse_json, parse_numbers, read_size, short_text
+from .coco_json import (
+    box_around,
+    flatten,
+    is_box,
+    is_crowd,
+    match_ids,
+    parse_json,
+    parse_numbers,
+    read_size,
+    short_text,
+)
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -99,7 +109,7 @@ def _read_coco(
             if is_crowd(row) or kind not in wanted:
                 continue
             score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-            box, points = _flatten(row.get('bbox')), _flatten(row.get('keypoints'))
+            box, points = flatten(row.get('bbox')), flatten(row.get('keypoints'))
             if not is_box(box) and isinstance(points, list) and points:
                 keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
                 keypoints = keypoints[np.isfinite(keypoints).all(1)]
@@ -121,14 +131,6 @@ def _read_coco(
         reason = 'left out: neither bbox nor labeled keypoints'
         notes.append(f'{path}: {len(without_box):,} {noun} {reason}: {name_few(without_box)}')
     return listed, notes
-
-
-def _flatten(values: Any) -> Any:
-    """Return nested numbers, such as [[x, y, v], ...], as one list; anything else as it is."""
-    if isinstance(values, list) and any(isinstance(value, list) for value in values):
-        with suppress(TypeError, ValueError, OverflowError):
-            return np.array(values, float).ravel().tolist()
-    return values
 
 
 def _choose_categories(

@@ -36,6 +36,14 @@ def parse_numbers(values: object, count: int, where: str, finite: bool = False) 
     return array
 
 
+def flatten(values: Any) -> Any:
+    """Return nested numbers, such as [[x, y, v], ...], as one list; anything else as it is."""
+    if isinstance(values, list) and any(isinstance(value, list) for value in values):
+        with suppress(TypeError, ValueError, OverflowError):
+            return np.array(values, float).ravel().tolist()
+    return values
+
+
 def is_box(values: Any) -> bool:
     """Answer whether x y width height are more than what tools write for no box: nothing, null, zeros or -1."""
     if not isinstance(values, list) or len(values) != 4:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from vitpose_base.image_files import upright_size
 from ...errors import InputError
 from ..poses import Frame
 from .coco_json import short_text
-from .sources import Source
+from .sources import Source, read_frames
 
 
 @dataclass
@@ -88,7 +88,7 @@ def name_few(names: Sequence[str], most: int = 3) -> str:
 
 
 def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed | str:
-    """Scale the boxes of an image to its size, and append both sizes to `scaled`; a reason if that is impossible."""
+    """Scale the boxes of an input to its size, and append both sizes to `scaled`; a reason if that is impossible."""
     size = None
     if entry.size and source.kind == 'image':
         try:
@@ -98,6 +98,9 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
 
             with suppress(Exception):  # what cannot be read has its error later
                 size = read_image(source.name).shape[1::-1]
+    elif entry.size and source.kind == 'video':
+        with closing(read_frames([source])) as frames:  # as shown, which the header may not tell
+            size = None if (image := next(frames).image) is None else image.shape[1::-1]
     if not size or not entry.size or size == entry.size:
         return entry
     (w, h), (width, height) = entry.size, size
@@ -105,7 +108,8 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
     if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
         return f'{sizes}, so the aspect ratio differs'
     scaled.append(sizes)
-    entry.boxes[None] = entry.boxes[None] * np.array((width / w, height / h) * 2, np.float32)
+    factors = np.array((width / w, height / h) * 2, np.float32)
+    entry.boxes = {index: boxes * factors for index, boxes in entry.boxes.items()}
     return entry
 
 

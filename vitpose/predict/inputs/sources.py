@@ -25,6 +25,7 @@ VIDEOS = frozenset(
     '.3g2 .3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv'.split()
 )
 HEIC = frozenset(('.heic', '.heif'))
+MAX_DIGITS = 9  # of a camera's index, which OpenCV takes as a C int
 EXPECTED = f'an image ({" ".join(sorted(IMAGES))}) or a video ({" ".join(sorted(VIDEOS))})'
 
 
@@ -112,7 +113,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     elif text.isascii() and text.isdecimal():
         import cv2
 
-        if not cv2.VideoCapture(int(text)).isOpened():
+        if len(text) > MAX_DIGITS or not cv2.VideoCapture(int(text)).isOpened():
             raise InputError(f'{text}: no file has this name, and camera {text} cannot be opened')
         return [Source(f'camera {int(text)}', 'live')]
     elif scheme_of(text):

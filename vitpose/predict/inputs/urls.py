@@ -4,7 +4,8 @@ import re
 import time
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib import request
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ...errors import InputError, one_line
 from ...models.download import open_url
@@ -27,14 +28,22 @@ def scheme_of(text: str) -> str:
 
 def hide_password(url: str) -> str:
     """Return the URL, with `***` for a password in it."""
-    return re.sub(r'(?<=://)([^/@:]*):[^/@]*@', r'\1:***@', url)
+    return re.sub(r'(?<=://)([^/@:]*):[^/?#]*@', r'\1:***@', url)
 
 
 def find_url_kind(url: str, images: frozenset[str]) -> str:
     """Tell 'image', 'video' (a file with an end) or 'live' by the scheme, a suffix in `images`, or the server's header.
 
-    ValueError if the server cannot be reached, or sends something else.
+    ValueError if the server cannot be reached, or sends something else; or for an image or a video with a password,
+    which results would have to name.
     """
+    kind = _find_kind(url, images)
+    if kind != 'live' and (shown := hide_password(url)) != url:
+        raise InputError(f'{shown}: a password is for streams alone: download the {kind}, and pass the file')
+    return kind
+
+
+def _find_kind(url: str, images: frozenset[str]) -> str:
     suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
     is_http = scheme_of(url).startswith('http')
     if not is_http or suffix in images:
@@ -60,6 +69,13 @@ def read_url(url: str) -> bytes:
 
 def _open(url: str) -> Any:
     try:
-        return open_url(url, TIMEOUT_S)
+        parts = urlsplit(url)
+        if parts.username is None:
+            return open_url(url, TIMEOUT_S)
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))  # urllib takes no user in it
+        login = request.HTTPPasswordMgrWithDefaultRealm()
+        login.add_password(None, bare, unquote(parts.username), unquote(parts.password or ''))
+        handlers = request.HTTPBasicAuthHandler(login), request.HTTPDigestAuthHandler(login)
+        return request.build_opener(*handlers).open(bare, timeout=TIMEOUT_S)
     except Exception as problem:  # OSError, HTTPException or ValueError
         raise InputError(f'{hide_password(url)}: cannot be opened: {one_line(problem)}') from problem

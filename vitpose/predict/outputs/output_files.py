@@ -9,12 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 import numpy as np
 
-from vitpose_base.files import PART, write_text
+from vitpose_base.files import PART, check_writable, write_text
 
 from ...errors import ExistingFileError, one_line
 from ..batching import MAX_BYTES, image_bytes
@@ -37,12 +36,8 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the ru
 
 def prepare_folder(out: Path) -> None:
     """Create the output folder. OSError if it has files and no earlier prediction, or nothing can be written there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN, CROPS}
-        TemporaryFile(dir=out).close()
-    except OSError as problem:
-        raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem
+    check_writable(out)
+    others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN, CROPS}
     if others and LINES not in others:
         raise ExistingFileError(f'{out} has files that are not predictions: pass an empty or new folder to --out')
 

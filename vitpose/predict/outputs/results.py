@@ -41,8 +41,8 @@ def write_array(path: Path, items: Iterable[object], head: str = '', tail: str =
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file atomically."""
-    with replacing(path) as part, part.open('w', encoding='utf-8', newline='') as file:
+    """Write a CSV file atomically; names of files that are not UTF-8 keep their bytes."""
+    with replacing(path) as part, part.open('w', encoding='utf-8', errors='surrogateescape', newline='') as file:
         csv.writer(file, lineterminator='\n').writerows(rows)
 
 

@@ -43,6 +43,8 @@ def test_a_file_without_suppression(tmp_path, shape, is_decoded):
     np.testing.assert_allclose(scores, [0.95**2], rtol=1e-6)
     ((boxes, scores),) = OnnxDetector(file, 'cpu', 0.99)([rectangle(0, 0, 1, 1)])
     assert boxes.shape == (0, 4) and scores.shape == (0,)
+    thresholds = [OnnxDetector(file, 'cpu', nms_threshold=value).nms_threshold for value in (None, 0.0, 0.3)]
+    assert thresholds == [0.45, 0.0, 0.3]
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,13 @@ def test_other_files_are_refused(tmp_path, data, message):
         read_image(tmp_path / 'a.jpg')
 
 
+@pytest.mark.parametrize(('dtype', 'mode'), [(np.float32, 'F'), (np.int32, 'I')])
+def test_32_bits_are_refused_rather_than_cut_off(tmp_path, dtype, mode):
+    Image.fromarray((GRAY[..., 0] / 255 * (1 if mode == 'F' else 60_000)).astype(dtype)).save(tmp_path / 'a.tif')
+    with pytest.raises(ValueError, match=f'a.tif: gray image of mode {mode} in Pillow: expected 8 or 16 bits'):
+        read_image(tmp_path / 'a.tif')
+
+
 def test_arrays():
     for array in (BGR, np.dstack((BGR, BGR[..., 0])), BGR.astype(np.uint16) * 256 + 7):
         np.testing.assert_array_equal(as_bgr(array), BGR)

@@ -96,6 +96,23 @@ def test_boxes_made_for_a_smaller_copy_are_refused_or_scaled(tmp_path):
     assert not given.notes()
 
 
+def test_boxes_made_for_a_smaller_copy_of_a_video(tmp_path):
+    video = Source(str(tmp_path / 'v.mp4'), 'video')
+    write_video(tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 2)
+
+    def given(size, scale):
+        tables = {index: np.float32([[1 + index, 2, 10, 20]]) for index in (0, 1)}
+        return GivenBoxes(Path('b.jsonl'), {'v.mp4': Listed(tables, size=size)}, [video], scale)
+
+    with pytest.raises(ValueError, match=r'v.mp4 has 64x48 pixels, b.jsonl says 32x24; pass --scale-boxes'):
+        given((32, 24), False)
+    frames = given((32, 24), True).fill(read_frames([video]))
+    assert [frame.boxes.tolist() for frame in frames] == [[[2, 4, 20, 40]], [[4, 4, 20, 40]]]
+    with pytest.raises(ValueError, match='so the aspect ratio differs'):
+        given((24, 32), True)
+    assert not given((64, 48), False).notes()
+
+
 def test_the_shorter_side_of_a_copy_is_rounded(tmp_path):
     _, frames = given_boxes(tmp_path, (666, 400), (1333, 800), scale=True)
     np.testing.assert_allclose(frames[0].boxes, [[16.01, 12, 80.06, 60]], atol=0.01)

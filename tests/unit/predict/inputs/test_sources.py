@@ -115,6 +115,7 @@ def test_output_folder_is_not_searched(folder):
         ('heic', ValueError, r'heic: found no .*pip install pillow-heif\)'),
         ('empty', ValueError, 'empty: found no image or video'),
         ('7', ValueError, '7: no file has this name, and camera 7 cannot be opened'),
+        ('20261130120000', ValueError, '20261130120000: no file has this name, and camera 20261130120000 cannot be'),
         ('b/c/**/*.png', ValueError, 'found no image'),
     ],
 )
@@ -124,7 +125,8 @@ def test_unusable_input_is_an_error(folder, monkeypatch, text, error, message):
     (folder / 'list.txt').write_text('a.jpg\nabsent.jpg\n')
     (folder / 'heic').mkdir()
     (folder / 'heic/a.HEIC').write_bytes(b'\0\0\0\x18ftypheic' + bytes(50))
-    monkeypatch.setattr(cv2, 'VideoCapture', lambda index: Camera(0))
+    opencv = cv2.VideoCapture  # it takes no larger number
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda index: Camera(0) if index < 2**31 else opencv(index))
     with pytest.raises(error, match=message):
         find_sources([text])
 

@@ -70,6 +70,30 @@ def test_unusable_urls_are_an_error(url, text, message):
     assert message in str(problem.value)
 
 
+def test_a_camera_with_a_password(url):
+    """As network cameras send JPEG images; the password goes to this server alone, and into no message."""
+    camera = Camera(9, 9)
+
+    def guarded(handler):
+        if handler.headers.get('Authorization') == 'Basic bWU6c2VAY3JldA==':  # me:se@cret
+            return camera(handler)
+        handler.send_response(401)
+        handler.send_header('WWW-Authenticate', 'Basic realm="camera"')
+        handler.end_headers()
+
+    with serve(live=guarded) as address:
+        host = address.partition('://')[2]
+        (source,) = find_sources([f'http://me:se%40cret@{host}/live'])
+        assert (source.name, source.kind) == (f'http://me:***@{host}/live', 'live')
+        assert next(read_live(source.name, source.address, True)).image.shape == (48, 64, 3)
+        with pytest.raises(ValueError, match='401') as problem:
+            find_sources([f'http://me:wrong@{host}/live'])
+        assert 'wrong' not in str(problem.value)
+    assert hide_password('rtsp://me:se@cret@host/door') == 'rtsp://me:***@host/door'
+    with pytest.raises(ValueError, match=r'://me:\*\*\*@.*/image.png: a password is for streams alone'):
+        find_sources([url.replace('://', '://me:secret@') + '/image.png'])
+
+
 def test_images_are_downloaded_when_they_are_read(url, monkeypatch):
     np.testing.assert_array_equal(read_frame(f'{url}/image', 0).image, IMAGE)
     assert 'cannot be opened: HTTP Error 404' in read_frame(f'{url}/missing.jpg', 0).error

@@ -238,3 +238,18 @@ def test_sound_that_mp4_does_not_hold_is_left_out(tmp_path, codec, suffix):
     writer.close()
     with av.open(str(tmp_path / 'b.mp4')) as container:
         assert len(container.streams.video) == 1 and not container.streams.audio
+
+
+def test_joined_recordings_have_times_that_grow_and_the_sound_of_the_first(tmp_path):
+    source = write_with_sound(tmp_path / 'a.ts')
+    count = len(list(read_video(str(source))))
+    (tmp_path / 'b.ts').write_bytes(source.read_bytes() * 2)
+    writer = VideoWriter(tmp_path / 'b.mp4', str(tmp_path / 'b.ts'))
+    frames = list(read_video(str(tmp_path / 'b.ts')))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(2 * count) / 10, atol=1e-3)
+    for frame in frames:
+        writer.write(frame.image, frame.time)
+    writer.close()
+    times = [frame.time for frame in read_video(str(tmp_path / 'b.mp4'))]
+    np.testing.assert_allclose(times, np.arange(2 * count) / 10, atol=1e-3)
+    assert sound(tmp_path / 'b.mp4')

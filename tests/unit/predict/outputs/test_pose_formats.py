@@ -1,6 +1,7 @@
 """The formats of other tools, read by them or by their rules."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -55,6 +56,14 @@ def test_csv_of_several_people_has_individuals_and_images_share_a_table(tmp_path
     assert table.index.tolist() == ['d/a.jpg', 'd/c.jpg']
     assert table['m.onnx'].loc['d/c.jpg', 'individual2']['right_foot'].tolist() == pytest.approx([29, 45, 0.1])
     assert table['m.onnx'].loc['d/a.jpg', 'individual2'].isna().all()
+
+
+@pytest.mark.parametrize('name', ['csv', 'dlc'])
+def test_names_that_are_not_utf_8_keep_their_bytes(tmp_path, name):
+    file = os.fsdecode('Käse.jpg'.encode('latin-1'))
+    write(tmp_path, name, (make_frame(file), make_poses(1)), sources=[Source(file, 'image')])
+    (table,) = tmp_path.rglob('*.csv')
+    assert 'Käse.jpg'.encode('latin-1') in table.read_bytes()
 
 
 def openpose(out, poses, names):
