@@ -2,6 +2,7 @@
 
 import ast
 import json
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,8 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
     config, known = read_recorded_config(meta), read_datasets().get(dataset)
     model: Any = config.get('model') or {}
     backbone = model.get('backbone') or {}
-    vit = {key: backbone[key] for key in ('stride', 'attention') if key in backbone and backbone.get('type') == 'ViT'}
+    is_ours = str(backbone.get('type')).rpartition('.')[2] == 'ViT'  # with a scope or module, as in lazy configs
+    vit = {key: backbone[key] for key in ('stride', 'attention') if key in backbone and is_ours}
     is_recorded = bool(model) and recorded_dataset(meta) == dataset and not is_shared
     if known is None and not is_recorded:
         names = ', '.join(sorted(read_datasets()))
@@ -93,8 +95,10 @@ class _DictCalls(ast.NodeTransformer):
 
 def read_recorded_config(meta: dict[str, Any]) -> dict[str, Any]:
     """Read the assignments of literals in a file's `cfg`; {} without one, or if it is not MMEngine's text."""
-    try:
-        body = ast.parse(meta['cfg']).body
-        return {line.targets[0].id: ast.literal_eval(_DictCalls().visit(line.value)) for line in body}  # type: ignore[attr-defined]
-    except (KeyError, TypeError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError):
-        return {}
+    unreadable = KeyError, TypeError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError
+    config: dict[str, Any] = {}
+    with suppress(*unreadable):
+        for line in ast.parse(meta['cfg']).body:
+            with suppress(*unreadable):  # MMEngine writes an infinite number as inf
+                config[line.targets[0].id] = ast.literal_eval(_DictCalls().visit(line.value))  # type: ignore[attr-defined]
+    return config

@@ -120,6 +120,18 @@ def test_pixels_of_the_recorded_config_are_used(tmp_path):
     assert (graph.mean.flatten().tolist(), graph.std.flatten().tolist(), graph.rgb) == ([1, 2, 3], [4, 5, 6], False)
 
 
+@pytest.mark.parametrize('kind', ['ViT', 'mmpose.ViT', 'vitpose_mm.backbones.ViT'])
+def test_the_windows_of_the_recorded_config_are_used(kind, tmp_path):
+    """Without relative positions the weights do not tell them; lazy configs record the module of a class."""
+    cfg = single()
+    cfg.model.backbone.attention = dict(window_size=(2, 2), shift=True)
+    config, checkpoint = write(cfg, tmp_path)
+    cfg.model.backbone.type = kind
+    file = changed(checkpoint, tmp_path / 'own.pth', lambda weights: None, cfg=cfg.pretty_text, dataset='coco')
+    crops = np.random.default_rng(0).integers(0, 255, (1, 128, 96, 3), np.uint8)
+    assert torch.equal(NetworkModel(file).heatmaps(crops), PoseModel(config, checkpoint, 'cpu').heatmaps(crops))
+
+
 @pytest.mark.parametrize('decoder', ['classic', 'simple'])
 def test_presence_is_predicted_with_and_without_the_config(decoder, tmp_path):
     cfg, plain = single(decoder=decoder), write(single(decoder=decoder), tmp_path / 'plain')

@@ -14,3 +14,9 @@ def test_mmengines_text_is_read_as_its_config(root):
 )
 def test_no_code_runs_and_other_texts_are_ignored(text):
     assert read_recorded_config(dict(cfg=text)) == {}
+
+
+def test_a_line_that_is_no_literal_does_not_hide_the_others():
+    """MMEngine's text of an infinite number is a name."""
+    cfg = Config(dict(model=dict(type='A'), optim_wrapper=dict(clip_grad=dict(max_norm=float('inf'))), seed=1))
+    assert read_recorded_config(dict(cfg=cfg.pretty_text)) == dict(model=dict(type='A'), seed=1)
