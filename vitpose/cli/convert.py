@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
         raise ExistingFileError(f'{args.out} already exists: remove it or choose another name')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
 
+    import numpy as np
+
     from vitpose_mm.checkpoints import conversion
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
@@ -60,8 +62,10 @@ def run(args: argparse.Namespace) -> None:
         meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
-    if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
-        meta['dataset_meta'] = dataset_meta
+    if isinstance(dataset_meta, dict) and args.dataset in (None, named):
+        plain = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in dataset_meta.items()}
+        if is_plain(plain):
+            meta['dataset_meta'] = plain
     if args.to == 'transformers':
         only = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
         if args.dataset and only not in (None, args.dataset):
@@ -72,7 +76,9 @@ def run(args: argparse.Namespace) -> None:
         if heads is None:
             raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}
-        labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
+        by_index = names.get('keypoint_id2name') or config.get('id2label') or {}
+        by_index = {str(number): str(name) for number, name in by_index.items()}
+        labels = [by_index[number] for number in map(str, range(len(by_index))) if number in by_index]
         weights, config = conversion.to_transformers(parts, heads, args.img_size, args.dataset, labels)
         if args.dataset:
             meta['dataset'] = args.dataset

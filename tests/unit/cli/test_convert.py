@@ -1,5 +1,8 @@
 """`vitpose convert`: what it prints and refuses; tests/unit/checkpoints/test_conversion.py compares the weights."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from mmpose.registry import MODELS
@@ -45,6 +48,26 @@ def test_the_names_of_the_keypoints_become_labels(file):
     assert config['id2label'] == {'0': 'left', '1': 'right'}
     assert config['backbone_config']['image_size'] == [64, 48]
     assert config['backbone_config']['num_attention_heads'] == 2  # as the model that saved the file
+
+
+def test_arrays_that_mmengine_saves_with_the_keypoints_become_lists(file):
+    content = torch.load(file)
+    content['meta']['dataset_meta'] |= dict(sigmas=np.ones(2, np.float32), keypoint_colors=np.zeros((2, 3), np.uint8))
+    torch.save(content, file)
+    meta = convert(file, 'a.pth', 'mmpose').meta['dataset_meta']
+    assert meta['keypoint_id2name'] == {0: 'left', 1: 'right'} and meta['sigmas'] == [1, 1]
+    assert meta['keypoint_colors'] == [[0, 0, 0]] * 2
+
+
+def test_labels_are_ordered_by_their_numbers(file):
+    """A tool that sorts the text of config.json puts '10' before '2'."""
+    pytest.importorskip('safetensors', reason='written by it')
+    torch.save(dict(torch.load(file), meta={}), file)
+    convert(file, 'hf', 'transformers')
+    path = file.parent / 'out/hf/config.json'
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | dict(id2label={'1': 'right', '0': 'left'})))
+    assert convert(path.parent, 'again', 'transformers').meta['config']['id2label'] == {'0': 'left', '1': 'right'}
 
 
 def test_keypoints_of_another_dataset_give_no_labels(file, refuses):
