@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ExistingFileError, InputError
 from ..plain_json import is_plain
 from .paths import check_readable
+from .shared_options import check_positive
 
 DESCRIPTION = """Write a checkpoint in the format that others read:
 
@@ -46,6 +47,11 @@ def run(args: argparse.Namespace) -> None:
     if args.out.exists() and (suffix or not args.out.is_dir() or any(args.out.iterdir())):
         raise ExistingFileError(f'{args.out} already exists: remove it or choose another name')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
+    given = [name for name in ('dataset', 'img_size', 'num_heads') if getattr(args, name) is not None]
+    if given and args.to != 'transformers':
+        hint = '; `vitpose split` extracts the plain model of one dataset' if given[0] == 'dataset' else ''
+        raise InputError(f'--{given[0].replace("_", "-")}: only with --to transformers{hint}')
+    check_positive(args, 'num_heads')
 
     import numpy as np
 
@@ -75,6 +81,8 @@ def run(args: argparse.Namespace) -> None:
         heads = args.num_heads or parts.num_heads or next(sizes, None)
         if heads is None:
             raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
+        if parts.num_heads not in (None, heads):
+            raise InputError(f'--num-heads {heads}: {args.checkpoint} records {parts.num_heads}')
         names = meta.get('dataset_meta') or {}
         by_index = names.get('keypoint_id2name') or config.get('id2label') or {}
         by_index = {str(number): str(name) for number, name in by_index.items()}

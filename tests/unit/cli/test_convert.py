@@ -94,6 +94,11 @@ def test_bad_arguments(file, refuses, tmp_path, monkeypatch):
         ('a.pth --to safetensors', 'expected a name that ends in .safetensors'),
         ('epoch_1.pth --to ours', 'epoch_1.pth already exists'),
         ('hf --to transformers --num-heads 2 --img-size 64 64', 'position table of 12 entries'),
+        ('hf --to transformers --num-heads 3', f'--num-heads 3: {file} records 2'),
+        ('hf --to transformers --num-heads 0', '--num-heads 0: expected at least 1'),
+        ('a.pth --to ours --dataset two', '--dataset: only with --to transformers; `vitpose split` extracts'),
+        ('a.pth --to mmpose --img-size 64 48', '--img-size: only with --to transformers'),
+        ('a.pth --to official --num-heads 2', '--num-heads: only with --to transformers'),
     ):
         refuses('convert', file, *words.split(), message=message)
         assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
