@@ -60,9 +60,16 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
 
+    from ..predict.models.description import read_recorded_config, recorded_vit
+
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    if args.to not in ('ours', 'safetensors'):
+        plain = dict(stride=(None, parts.vit['patch_embed.proj.weight'].shape[2]), attention=('full',))
+        for key, value in recorded_vit(read_recorded_config(loaded.meta)).items():
+            if value not in plain[key]:
+                raise InputError(f'{args.checkpoint}: its ViT has {key}={value!r}, which {args.to} cannot express')
     meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': args.checkpoint.name, 'changes': changes}
     if parts.experts and args.to in ('official', 'transformers'):
         meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]

@@ -70,8 +70,9 @@ def to_transformers(
         raise ValueError(f'the file has several decoders: choose one of {", ".join(parts.heads)} with --dataset')
     head = parts.heads.get(dataset or '') or next(iter(parts.heads.values()))
     deconv, count = head.get('deconv_layers.0.weight'), len(head['final_layer.weight'])
-    if deconv is not None and deconv.shape[1] != 256:
-        raise ValueError(f"deconvolutions of {deconv.shape[1]} channels: transformers' have 256")
+    channels = [value.shape[1] for key, value in head.items() if key.startswith('deconv_layers.') and value.ndim == 4]
+    if channels not in ([], [256, 256]):
+        raise ValueError(f"deconvolutions of {', '.join(map(str, channels))} channels: transformers' are two of 256")
     vit, (experts, expert_dim), (depth, width) = parts.vit, parts.expert_shape, parts.size
     positions, grid = vit['pos_embed'].shape[1], parts.grid
     if width % num_heads:

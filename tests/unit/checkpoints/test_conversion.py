@@ -97,6 +97,7 @@ def changed(key, *shape):
 OFFICIAL, MMPOSE = partial(conversion.to_official, log=print), partial(conversion.to_mmpose, log=print)
 TRANSFORMERS = partial(conversion.to_transformers, num_heads=2)
 PATCHES_OF_14, REL_POS = changed('patch_embed.proj.weight', 24, 3, 14, 14), changed('layers.0.attn.rel_pos.h', 3, 12)
+ONE_BLOCK = {'deconv_layers.0.weight': torch.zeros(24, 256, 4, 4), 'final_layer.weight': torch.zeros(2, 256, 1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,7 @@ PATCHES_OF_14, REL_POS = changed('patch_embed.proj.weight', 24, 3, 14, 14), chan
         ),
         (partial(TRANSFORMERS, num_heads=5), SIMPLE, '--num-heads 5: expected a divisor of the width 24'),
         (TRANSFORMERS, SIMPLE._replace(heads={}), 'has no decoder'),
+        (TRANSFORMERS, SIMPLE._replace(heads={'': ONE_BLOCK}), "deconvolutions of 256 channels: transformers' are two"),
         (TRANSFORMERS, PATCHES_OF_14, 'patches of 14 pixels without padding'),
         (OFFICIAL, PATCHES_OF_14, 'patches of 14 pixels .* write ours instead'),
         (OFFICIAL, REL_POS, 'layers.0.attn.rel_pos.h has no name in the other format'),

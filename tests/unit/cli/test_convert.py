@@ -102,3 +102,15 @@ def test_bad_arguments(file, refuses, tmp_path, monkeypatch):
     ):
         refuses('convert', file, *words.split(), message=message)
         assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+
+
+@pytest.mark.parametrize(('setting', 'shown'), [('stride=8', 'stride'), ('attention=dict(window_size=(2, 2))', 'att')])
+def test_a_recorded_stride_or_windows_stay_in_our_formats(file, refuses, setting, shown):
+    content = torch.load(file)
+    content['meta']['cfg'] = f"model = dict(backbone=dict(type='ViT', {setting}))"
+    torch.save(content, file)
+    for form, name in (('mmpose', 'a.pth'), ('official', 'a.pth'), ('transformers', 'hf')):
+        message = f'{file}: its ViT has {shown}'
+        refuses('convert', file, file.parent / name, '--to', form, message=message)
+    assert [path.name for path in file.parent.iterdir()] == ['epoch_1.pth']
+    convert(file, 'a.pth', 'ours')

@@ -43,10 +43,7 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
     if the dataset does not ship, and the file does not record it; or what it records is incomplete.
     """
     config, known = read_recorded_config(meta), read_datasets().get(dataset)
-    model: Any = config.get('model') or {}
-    backbone = model.get('backbone') or {}
-    is_ours = str(backbone.get('type')).rpartition('.')[2] == 'ViT'  # with a scope or module, as in lazy configs
-    vit = {key: backbone[key] for key in ('stride', 'attention') if key in backbone and is_ours}
+    model, vit = config.get('model') or {}, recorded_vit(config)
     is_recorded = bool(model) and recorded_dataset(meta) == dataset and not is_shared
     if known is None and not is_recorded:
         names = ', '.join(sorted(read_datasets()))
@@ -79,6 +76,16 @@ def recorded_dataset(meta: dict[str, Any]) -> str | None:
     metainfo = meta.get('dataset_meta')
     name = metainfo.get('dataset_name') if isinstance(metainfo, dict) else meta.get('dataset')
     return name if isinstance(name, str) else None
+
+
+def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a recorded config sets of `PlainViT`'s stride and attention."""
+    model = config.get('model')
+    backbone = model.get('backbone') if isinstance(model, dict) else None
+    # with a scope or module, as in lazy configs
+    if not isinstance(backbone, dict) or str(backbone.get('type')).rpartition('.')[2] != 'ViT':
+        return {}
+    return {key: backbone[key] for key in ('stride', 'attention') if key in backbone}
 
 
 class _DictCalls(ast.NodeTransformer):
