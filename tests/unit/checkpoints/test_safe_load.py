@@ -198,6 +198,20 @@ def test_missing_shards_are_an_error(shards):
         load_weights(folder)
 
 
+def test_an_index_stands_for_its_shards_and_the_folder_for_the_whole_file(shards):
+    """The whole file may be that of an earlier save."""
+    from safetensors.torch import save_file
+
+    folder, weights = shards
+    before = {key: value + 1 for key, value in weights.items()}
+    save_file(before, folder / 'model.safetensors')
+    assert is_same(load_weights(folder), before)
+    assert is_same(load_weights(folder / 'model.safetensors.index.json'), weights)
+    (folder / 'pytorch_model.bin.index.json').touch()
+    with pytest.raises(FileNotFoundError, match=r'expected one of pytorch_model-\*-of-\*\.bin'):
+        load_weights(folder / 'pytorch_model.bin.index.json')
+
+
 @pytest.mark.parametrize('content', [dict(weight_map={'a': '/etc/passwd'}), dict(weight_map={'a': '../b'}), []])
 def test_an_index_reaches_no_file_elsewhere(shards, content):
     """Its content is not read: the shards are the files of the folder that are named like that."""
