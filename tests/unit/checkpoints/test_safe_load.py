@@ -159,6 +159,14 @@ def test_nan_and_infinity_are_counted_and_logged(file, logged):
     assert f'{file}: 1 weights are NaN and 2 infinite, the first in b' in logged()
 
 
+def test_weights_in_8_bits_are_refused(tmp_path):
+    """They can be stored, and are in files for other models, but torch lacks most operations."""
+    save = pytest.importorskip('safetensors.torch', reason='reading safetensors').save_file
+    save({'a': torch.ones(4, 2).to(torch.float8_e4m3fn)}, tmp_path / 'a.safetensors')
+    with pytest.raises(ValueError, match="a.safetensors: 'a' is stored in float8_e4m3fn: expected fp32, fp16 or bf16"):
+        load_weights(tmp_path / 'a.safetensors')
+
+
 @pytest.fixture
 def shards(tmp_path):
     """A folder as `save_pretrained` writes it, with two shards, and its weights."""
