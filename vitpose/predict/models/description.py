@@ -89,12 +89,14 @@ def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class _DictCalls(ast.NodeTransformer):
-    """Turn dict(a=1) into {'a': 1}."""
+    """Turn dict(a=1) into {'a': 1}, and dict({1: 2}) into {1: 2}."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: D102, N802
         self.generic_visit(node)
-        if ast.unparse(node.func) != 'dict' or node.args:
+        if ast.unparse(node.func) != 'dict':
             return node
+        if node.args:
+            return node.args[0] if isinstance(node.args[0], ast.Dict) and not (node.args[1:] or node.keywords) else node
         return ast.Dict(
             [ast.Constant(key.arg) if key.arg else None for key in node.keywords], [key.value for key in node.keywords]
         )
