@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ..poses import keypoint_names
 from ..scoring import Scoring
 from .crops import read_crop_rule
 from .file_info import metainfo_fields
@@ -48,8 +49,10 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
     if known is None and not is_recorded:
         names = ', '.join(sorted(read_datasets()))
         raise InputError(f'dataset={dataset!r}: expected one of {names}, or the one that the checkpoint records')
-    keypoints = dict(known or metainfo_fields(meta['dataset_meta']), dataset=dataset)
+    keypoints = dict(known or {}, dataset=dataset)
     settings = {name: keypoints.pop(name, None) for name in ('alone', 'shared')}
+    if known is None or (not is_shared and _has_other_keypoints(meta, dataset, known['keypoint_names'])):
+        keypoints = metainfo_fields(meta['dataset_meta']) | dict(dataset=dataset)
     if not is_recorded:
         chosen = dict((is_shared and settings['shared']) or settings['alone'])
         return Description(keypoints, chosen.pop('codec'), dict(shift_heatmap=chosen.pop('shift_heatmap')), vit, chosen)
@@ -86,6 +89,14 @@ def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(backbone, dict) or str(backbone.get('type')).rpartition('.')[2] != 'ViT':
         return {}
     return {key: backbone[key] for key in ('stride', 'attention') if key in backbone}
+
+
+def _has_other_keypoints(meta: dict[str, Any], dataset: str, names: list[str]) -> bool:
+    """Answer whether a checkpoint records other keypoints than these for a dataset: own ones often keep COCO's name."""
+    metainfo = meta.get('dataset_meta')
+    if not isinstance(metainfo, dict) or recorded_dataset(meta) != dataset or 'keypoint_id2name' not in metainfo:
+        return False
+    return keypoint_names(metainfo) != names
 
 
 class _DictCalls(ast.NodeTransformer):
