@@ -61,6 +61,8 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
         rule = read_crop_rule(test['pipeline'], 'its recorded config')
         keypoints['category'] = keypoints['category'] or (test.get('metainfo') or {}).get('category')
         keypoints['bits'] = next((step['bits'] for step in test['pipeline'] if step.get('bits')), None)
+        keypoints |= {key: config.get(key) for key in ('objects', 'license')}
+        keypoints['box_share'] = list(config['box_share']) if config.get('box_share') else None
         evaluator = config.get('test_evaluator') or config.get('val_evaluator') or []
         metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
         metric = next((metric for metric in metrics if str(metric['type']).endswith('CocoMetric')), {})
