@@ -99,6 +99,9 @@ def _read_weights(path: Path, content: Any) -> dict[str, Tensor]:
             raise ValueError(f'{path}: {ascii(key)[:80]} is not the name of a weight')
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
             raise ValueError(f'{path}: expected a dense tensor for {key[:80]!r}, found {type(value).__name__}')
+        if value.is_floating_point() and value.element_size() < 2:  # torch neither adds nor tests such numbers
+            kind = str(value.dtype).removeprefix('torch.')
+            raise ValueError(f'{path}: {key[:80]!r} is stored in {kind}: expected fp32, fp16 or bf16, convert it first')
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ValueError(f'{path}: {key[:80]!r} of shape {tuple(value.shape)} repeats a smaller tensor')
         weights[key] = value.detach()

@@ -17,7 +17,6 @@ from ..optional_imports import import_optional
 from ..poses import Frame
 
 MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
-JOINT_S = 1.0  # that times must go back to show that recordings were joined, as .mts files of a camera
 TICKS_PER_S = 90_000  # of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
@@ -67,8 +66,7 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
     and time are those in the whole video.
 
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
-    one side until they are. Times that start again are continued. Damaged parts are skipped, and a ratio beyond
-    `MAX_STRETCH` is ignored. If there are any,
+    one side until they are. Damaged parts are skipped, and a ratio beyond `MAX_STRETCH` is ignored. If there are any,
     or if the video ends before the time in its header, or cannot be opened, the last item is a `Frame` without image
     whose `error` says so.
     """
@@ -88,11 +86,9 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
                 damaged += picture is None or picture.is_corrupt
                 if picture is None:
                     continue
-                time = index / rate if picture.time is None else picture.time
-                first = time if index == 0 else first
-                if time - first < now - JOINT_S:
-                    first = time - until
-                now = time - first
+                now = index / rate if picture.time is None else picture.time
+                first = now if index == 0 else first
+                now -= first
                 if now >= end:
                     break
                 until = now + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
@@ -131,7 +127,6 @@ class VideoWriter:
         self._sound, self._start, self._shift = sound, 0.0, 0.0
         self._audio: Any = None
         self._packets: Any = iter(())
-        self._last_packet = -math.inf  # its time in ticks
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Append an image (H, W, 3) uint8 BGR; `time` is in seconds, those of the first image become 0."""
@@ -174,9 +169,8 @@ class VideoWriter:
             packet = None
             with suppress(self._av.error.FFmpegError):
                 packet = next(self._packets, None)
-            if not packet or packet.pts is None or packet.dts is None or packet.dts <= self._last_packet:
+            if not packet or packet.pts is None or packet.dts is None:
                 break
-            self._last_packet = packet.dts
             shift = round(self._shift / packet.time_base)
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self._audio
             if packet.pts >= 0:
