@@ -36,6 +36,11 @@ CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Leave the
 machine idle; on two cores:
   OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench ..."""
 
+# options of one kind of measurement alone, and their defaults
+OF_PREDICTION: dict[str, Any] = dict(checkpoint=None, out=Path('work_dirs/bench'), people=12, images=4)
+OF_PREDICTION |= dict(only=(), dataset=None)
+OF_TRAINING: dict[str, Any] = dict(beside=None, workers=None, seconds=5, only_loading=False, gpu=(), cfg_options=[])
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
@@ -44,25 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--train', type=find_config, metavar='CONFIG', help='measure the training of this config')
     add = parser.add_argument
     add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
-    add('--out', type=Path, default='work_dirs/bench', metavar='DIR', help='(default %(default)s)')
-    add('--people', type=int, default=12, metavar='N', help='people in each image (default 12)')
-    add('--images', type=int, default=4, metavar='N', help='images (default 4)')
+    add('--out', type=Path, metavar='DIR', help='(default %(default)s)')
+    add('--people', type=int, metavar='N', help='people in each image (default 12)')
+    add('--images', type=int, metavar='N', help='images (default 4)')
     add('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')
     add('--batch-size', type=int, metavar='N', help="people per batch (default 16; with --train the config's)")
-    add('--only', nargs='+', default=(), metavar='NAME', help='these and ours-fp32 (default: all)')
+    add('--only', nargs='+', metavar='NAME', help='these and ours-fp32 (default: all)')
     add('--dataset', metavar='NAME', help="multi-dataset model: measure this dataset's plain model")
     add_device(parser)
     training = parser.add_argument_group('with --train')
     add = training.add_argument
     add('--beside', type=find_config, metavar='CONFIG', help='also measure this config, alternating')
     add('--workers', type=int, metavar='N', help='maximum number of workers (default: usable cores)')
-    add('--seconds', type=float, default=5, metavar='S', help='duration of each measurement (default 5)')
+    add('--seconds', type=float, metavar='S', help='duration of each measurement (default 5)')
     add('--only-loading', action='store_true', help='do not measure the step')
-    add('--gpu', type=float, nargs='+', default=(), metavar='N', help='samples per second that a GPU trains')
+    add('--gpu', type=float, nargs='+', metavar='N', help='samples per second that a GPU trains')
     add_config_options(training)
+    parser.set_defaults(**OF_PREDICTION, **OF_TRAINING)
 
 
 def run(args: argparse.Namespace) -> None:
+    unused = OF_PREDICTION if args.train else OF_TRAINING
+    if given := [name for name, default in unused.items() if getattr(args, name) != default]:
+        raise InputError(f'--{given[0].replace("_", "-")}: only {"without" if args.train else "with"} --train')
+    if args.model and args.checkpoint:
+        raise InputError(f'--checkpoint {args.checkpoint}: --model {args.model} has weights; pass --config instead')
     named = read_files(args.model, None) if args.model else None
     if named:
         args.config, args.checkpoint, args.dataset = named.config, named.file, args.dataset or named.dataset

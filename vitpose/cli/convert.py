@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ExistingFileError, InputError
 from ..plain_json import is_plain
 from .paths import check_readable
+from .shared_options import check_positive
 
 DESCRIPTION = """Write a checkpoint in the format that others read:
 
@@ -46,22 +47,38 @@ def run(args: argparse.Namespace) -> None:
     if args.out.exists() and (suffix or not args.out.is_dir() or any(args.out.iterdir())):
         raise ExistingFileError(f'{args.out} already exists: remove it or choose another name')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
+    given = [name for name in ('dataset', 'img_size', 'num_heads') if getattr(args, name) is not None]
+    if given and args.to != 'transformers':
+        hint = '; `vitpose split` extracts the plain model of one dataset' if given[0] == 'dataset' else ''
+        raise InputError(f'--{given[0].replace("_", "-")}: only with --to transformers{hint}')
+    check_positive(args, 'num_heads')
+
+    import numpy as np
 
     from vitpose_mm.checkpoints import conversion
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
 
+    from ..predict.models.description import read_recorded_config, recorded_vit
+
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    if args.to not in ('ours', 'safetensors'):
+        plain = dict(stride=(None, parts.vit['patch_embed.proj.weight'].shape[2]), attention=('full',))
+        for key, value in recorded_vit(read_recorded_config(loaded.meta)).items():
+            if value not in plain[key]:
+                raise InputError(f'{args.checkpoint}: its ViT has {key}={value!r}, which {args.to} cannot express')
     meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': args.checkpoint.name, 'changes': changes}
     if parts.experts and args.to in ('official', 'transformers'):
         meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
-    if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
-        meta['dataset_meta'] = dataset_meta
+    if isinstance(dataset_meta, dict) and args.dataset in (None, named):
+        plain = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in dataset_meta.items()}
+        if is_plain(plain):
+            meta['dataset_meta'] = plain
     if args.to == 'transformers':
         only = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
         if args.dataset and only not in (None, args.dataset):
@@ -71,8 +88,12 @@ def run(args: argparse.Namespace) -> None:
         heads = args.num_heads or parts.num_heads or next(sizes, None)
         if heads is None:
             raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
+        if parts.num_heads not in (None, heads):
+            raise InputError(f'--num-heads {heads}: {args.checkpoint} records {parts.num_heads}')
         names = meta.get('dataset_meta') or {}
-        labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
+        by_index = names.get('keypoint_id2name') or config.get('id2label') or {}
+        by_index = {str(number): str(name) for number, name in by_index.items()}
+        labels = [by_index[number] for number in map(str, range(len(by_index))) if number in by_index]
         weights, config = conversion.to_transformers(parts, heads, args.img_size, args.dataset, labels)
         if args.dataset:
             meta['dataset'] = args.dataset

@@ -46,14 +46,15 @@ def run(args: argparse.Namespace) -> None:
 
     import numpy as np
     import torch
-    from mmengine.config import Config
 
     from vitpose_base.files import replacing, write_text
     from vitpose_mm.checkpoints.safe_load import load_weights
     from vitpose_mm.datasets.metainfo import parse_metainfo
     from vitpose_mm.estimators.plain_model import split_config, split_model
 
-    cfg = Config.fromfile(args.config)
+    from ..predict.models.torch_model import read_config
+
+    cfg, _ = read_config(args.config)
     single = split_config(cfg, args.dataset)
     weights = split_model(cfg, load_weights(args.checkpoint), args.dataset).state_dict()
     metainfo = parse_metainfo(single.test_dataloader.dataset)

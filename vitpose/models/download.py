@@ -180,12 +180,12 @@ def _find_digest(url: str, file: Path) -> str:
     """Return the SHA-256 that the publisher states, or its first digits; '' if there is none.
 
     OpenMMLab writes it into the file's name; a model hub has it in the Git LFS pointer, under `raw` in the URL, which
-    is kept beside the file.
+    is kept beside the file; without the file it may be that of an older one.
     """
     in_name, kept = _IN_NAME.search(url), file.with_name(f'{file.name}.sha256')
     if in_name or '/resolve/' not in url:
         return in_name[1] if in_name else ''
-    if kept.is_file():
+    if file.exists() and kept.is_file():
         return kept.read_text('utf-8').strip()
     pointer = url.replace('/resolve/', '/raw/', 1)
     try:

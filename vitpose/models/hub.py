@@ -33,7 +33,7 @@ def hub_folder(name: str) -> Path:
 
     with suppress(Exception):  # it is not in the cache
         folder = Path(hub.snapshot_download(name, local_files_only=True, **options))
-        if any(folder.glob('*.safetensors')):
+        if all((folder / needed).is_file() for needed in ('config.json', 'model.safetensors')):  # else it is incomplete
             return folder
     try:
         folder = Path(hub.snapshot_download(name, local_files_only=bool(os.environ.get('VITPOSE_OFFLINE')), **options))

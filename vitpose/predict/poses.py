@@ -135,7 +135,7 @@ class Poses:
 
 def keypoint_names(metainfo: Mapping[str, Any]) -> list[str]:
     """Return the names of a model's keypoints, in their order."""
-    return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
+    return [name for _, name in sorted(metainfo['keypoint_id2name'].items(), key=lambda item: int(item[0]))]
 
 
 def score_name(metainfo: Mapping[str, Any]) -> str:

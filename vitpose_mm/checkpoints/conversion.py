@@ -60,7 +60,8 @@ def to_transformers(
     """Make a state dict and config of transformers' `VitPoseForPoseEstimation`. ValueError if it has no such model.
 
     `num_heads` cannot be derived from the weights. `img_size` is (h, w) in pixels, by default that of the position
-    table. `dataset` selects one of several decoders; `labels` are the names of its keypoints.
+    table, which it must equal if the file records it. `dataset` selects one of several decoders; `labels` are the names
+    of its keypoints.
     """
     _check_patches(parts)
     if not parts.heads:
@@ -69,12 +70,19 @@ def to_transformers(
         raise ValueError(f'the file has several decoders: choose one of {", ".join(parts.heads)} with --dataset')
     head = parts.heads.get(dataset or '') or next(iter(parts.heads.values()))
     deconv, count = head.get('deconv_layers.0.weight'), len(head['final_layer.weight'])
-    if deconv is not None and deconv.shape[1] != 256:
-        raise ValueError(f"deconvolutions of {deconv.shape[1]} channels: transformers' have 256")
+    channels = [value.shape[1] for key, value in head.items() if key.startswith('deconv_layers.') and value.ndim == 4]
+    if channels not in ([], [256, 256]):
+        raise ValueError(f"deconvolutions of {', '.join(map(str, channels))} channels: transformers' are two of 256")
     vit, (experts, expert_dim), (depth, width) = parts.vit, parts.expert_shape, parts.size
     positions, grid = vit['pos_embed'].shape[1], parts.grid
+    if width % num_heads:
+        raise ValueError(f'--num-heads {num_heads}: expected a divisor of the width {width}')
     if img_size:
         grid, _ = source_grid(positions, [(img_size[0] // 16, img_size[1] // 16)])
+        known = parts.grid if parts.recorded and parts.grid else grid
+        if (known[0] * 16, known[1] * 16) != tuple(img_size):
+            expected = f'{known[0] * 16} {known[1] * 16}' + (', as the file records' if parts.recorded else '')
+            raise ValueError(f'--img-size {img_size[0]} {img_size[1]}: expected {expected}')
     if grid is None:
         raise ValueError(f'the image size of a table of {positions} entries is not known: give it with --img-size H W')
     backbone = dict(

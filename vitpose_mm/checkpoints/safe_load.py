@@ -1,10 +1,12 @@
 """Load untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
+import glob
 import json
 import logging
+import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,8 +51,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
     FileNotFoundError, or ValueError if its weights are not a dict of tensors or it contains anything but data.
     """
-    if path.is_dir() or (path.name.endswith('.index.json') and path.is_file()):
-        return _load_folder(path if path.is_dir() else path.parent)
+    if path.is_dir():
+        return _load_folder(path, FOLDER_FILES)
+    if path.name.endswith('.index.json') and path.is_file():
+        stem, suffix = os.path.splitext(path.name.removesuffix('.index.json'))
+        return _load_folder(path.parent, [f'{glob.escape(stem)}-*-of-*{glob.escape(suffix)}'])
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
         weights = _read_weights(path, unwrap(weights)[0])
@@ -94,6 +99,9 @@ def _read_weights(path: Path, content: Any) -> dict[str, Tensor]:
             raise ValueError(f'{path}: {ascii(key)[:80]} is not the name of a weight')
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
             raise ValueError(f'{path}: expected a dense tensor for {key[:80]!r}, found {type(value).__name__}')
+        if value.is_floating_point() and value.element_size() < 2:  # torch neither adds nor tests such numbers
+            kind = str(value.dtype).removeprefix('torch.')
+            raise ValueError(f'{path}: {key[:80]!r} is stored in {kind}: expected fp32, fp16 or bf16, convert it first')
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ValueError(f'{path}: {key[:80]!r} of shape {tuple(value.shape)} repeats a smaller tensor')
         weights[key] = value.detach()
@@ -128,12 +136,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
 
 
-def _load_folder(folder: Path) -> Checkpoint:
-    """Read what `save_pretrained` wrote; the image size in config.json gives the grid of the position table."""
-    options = ([file for file in sorted(folder.glob(pattern)) if file.is_file()] for pattern in FOLDER_FILES)
+def _load_folder(folder: Path, patterns: Sequence[str]) -> Checkpoint:
+    """Read what `save_pretrained` wrote: the files of the first pattern that matches any, and config.json.
+
+    The image size in config.json gives the grid of the position table.
+    """
+    options = ([file for file in sorted(folder.glob(pattern)) if file.is_file()] for pattern in patterns)
     files = next(filter(None, options), None)
     if files is None:
-        raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(FOLDER_FILES)}')
+        raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(patterns)}')
     count = re.search(r'-of-0*(\d+)\.', files[0].name)
     if count and count[1] != str(len(files)):
         raise ValueError(f'{folder}: expected {count[1]} shards such as {files[0].name}, found {len(files)}')

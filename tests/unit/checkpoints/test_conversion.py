@@ -44,7 +44,8 @@ def build(kind):
 
 def convert(file, folder, name, form, *more):
     out = folder / f'{name}{SUFFIX[form]}'
-    assert main(['convert', str(file), str(out), '--to', form, '--num-heads', '2', *more]) == 0
+    heads = ('--num-heads', '2') if form == 'transformers' else ()
+    assert main(['convert', str(file), str(out), '--to', form, *heads, *more]) == 0
     return out
 
 
@@ -96,6 +97,7 @@ def changed(key, *shape):
 OFFICIAL, MMPOSE = partial(conversion.to_official, log=print), partial(conversion.to_mmpose, log=print)
 TRANSFORMERS = partial(conversion.to_transformers, num_heads=2)
 PATCHES_OF_14, REL_POS = changed('patch_embed.proj.weight', 24, 3, 14, 14), changed('layers.0.attn.rel_pos.h', 3, 12)
+ONE_BLOCK = {'deconv_layers.0.weight': torch.zeros(24, 256, 4, 4), 'final_layer.weight': torch.zeros(2, 256, 1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,15 @@ PATCHES_OF_14, REL_POS = changed('patch_embed.proj.weight', 24, 3, 14, 14), chan
         (TRANSFORMERS, PLUS, 'choose one of mpii, coco, .* with --dataset'),
         (OFFICIAL, parts_of('plus', experts=list('abcdef')), '6 experts of a, b, c'),
         (TRANSFORMERS, SIMPLE._replace(grid=None), 'table of 15 entries is not known: give it with --img-size'),
+        (partial(TRANSFORMERS, img_size=(48, 80)), SIMPLE, '--img-size 48 80: expected 80 48, as the file records'),
+        (
+            partial(TRANSFORMERS, img_size=(48, 90)),
+            SIMPLE._replace(recorded=False),
+            '--img-size 48 90: expected 48 80$',
+        ),
+        (partial(TRANSFORMERS, num_heads=5), SIMPLE, '--num-heads 5: expected a divisor of the width 24'),
         (TRANSFORMERS, SIMPLE._replace(heads={}), 'has no decoder'),
+        (TRANSFORMERS, SIMPLE._replace(heads={'': ONE_BLOCK}), "deconvolutions of 256 channels: transformers' are two"),
         (TRANSFORMERS, PATCHES_OF_14, 'patches of 14 pixels without padding'),
         (OFFICIAL, PATCHES_OF_14, 'patches of 14 pixels .* write ours instead'),
         (OFFICIAL, REL_POS, 'layers.0.attn.rel_pos.h has no name in the other format'),

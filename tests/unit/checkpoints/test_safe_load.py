@@ -159,6 +159,14 @@ def test_nan_and_infinity_are_counted_and_logged(file, logged):
     assert f'{file}: 1 weights are NaN and 2 infinite, the first in b' in logged()
 
 
+def test_weights_in_8_bits_are_refused(tmp_path):
+    """They can be stored, and are in files for other models, but torch lacks most operations."""
+    save = pytest.importorskip('safetensors.torch', reason='reading safetensors').save_file
+    save({'a': torch.ones(4, 2).to(torch.float8_e4m3fn)}, tmp_path / 'a.safetensors')
+    with pytest.raises(ValueError, match="a.safetensors: 'a' is stored in float8_e4m3fn: expected fp32, fp16 or bf16"):
+        load_weights(tmp_path / 'a.safetensors')
+
+
 @pytest.fixture
 def shards(tmp_path):
     """A folder as `save_pretrained` writes it, with two shards, and its weights."""
@@ -196,6 +204,20 @@ def test_missing_shards_are_an_error(shards):
     (folder / 'model-2-of-2.safetensors').unlink()
     with pytest.raises(ValueError, match=r'expected 2 shards such as model-1-of-2\.safetensors, found 1'):
         load_weights(folder)
+
+
+def test_an_index_stands_for_its_shards_and_the_folder_for_the_whole_file(shards):
+    """The whole file may be that of an earlier save."""
+    from safetensors.torch import save_file
+
+    folder, weights = shards
+    before = {key: value + 1 for key, value in weights.items()}
+    save_file(before, folder / 'model.safetensors')
+    assert is_same(load_weights(folder), before)
+    assert is_same(load_weights(folder / 'model.safetensors.index.json'), weights)
+    (folder / 'pytorch_model.bin.index.json').touch()
+    with pytest.raises(FileNotFoundError, match=r'expected one of pytorch_model-\*-of-\*\.bin'):
+        load_weights(folder / 'pytorch_model.bin.index.json')
 
 
 @pytest.mark.parametrize('content', [dict(weight_map={'a': '/etc/passwd'}), dict(weight_map={'a': '../b'}), []])

@@ -51,6 +51,8 @@ def test_one_dataset_and_some_contestants_with_a_checkpoint(bench, tmp_path, cap
 BAD = {'--only yolo': '--only yolo: expected some of ours-fp32, again, peer'}
 BAD |= {words: f'{words}: expected at least 1' for words in ('--rounds 0', '--images -1', '--batch-size 0')}
 BAD |= {words: f'{words}: expected from 1 to 300' for words in ('--people 0', '--people 301')}
+BAD |= {words: f'{words.split()[0]}: only with --train' for words in ('--beside c.py', '--workers 1', '--seconds 1')}
+BAD |= {words: f'{words.split()[0]}: only with --train' for words in ('--only-loading', '--gpu 9', '--cfg-options a=1')}
 BAD |= {'--dataset mpii': "dataset='mpii'", '--out c.py': 'c.py', '--device tpu': "device='tpu'"}
 
 
@@ -59,6 +61,16 @@ def test_bad_input_is_named(bench, words, capsys):
     assert bench(*words.split()) == 2
     error = capsys.readouterr().err
     assert 'vitpose bench: ' in error and BAD[words] in error and 'Traceback' not in error
+
+
+@pytest.mark.parametrize('words', ['--out there', '--images 1', '--checkpoint c.pth', '--only again', '--dataset aic'])
+def test_options_of_prediction_are_not_of_training(refuses, words):
+    refuses('bench', '--train', 'c.py', *words.split(), message=f'{words.split()[0]}: only without --train')
+
+
+def test_a_name_has_its_own_weights(refuses):
+    message = '--checkpoint c.pth: --model base has weights; pass --config instead'
+    refuses('bench', '--model', 'base', '--checkpoint', 'c.pth', message=message)
 
 
 def test_interruption_and_failure(bench, monkeypatch, capsys):

@@ -1,5 +1,8 @@
 """`vitpose convert`: what it prints and refuses; tests/unit/checkpoints/test_conversion.py compares the weights."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from mmpose.registry import MODELS
@@ -47,6 +50,26 @@ def test_the_names_of_the_keypoints_become_labels(file):
     assert config['backbone_config']['num_attention_heads'] == 2  # as the model that saved the file
 
 
+def test_arrays_that_mmengine_saves_with_the_keypoints_become_lists(file):
+    content = torch.load(file)
+    content['meta']['dataset_meta'] |= dict(sigmas=np.ones(2, np.float32), keypoint_colors=np.zeros((2, 3), np.uint8))
+    torch.save(content, file)
+    meta = convert(file, 'a.pth', 'mmpose').meta['dataset_meta']
+    assert meta['keypoint_id2name'] == {0: 'left', 1: 'right'} and meta['sigmas'] == [1, 1]
+    assert meta['keypoint_colors'] == [[0, 0, 0]] * 2
+
+
+def test_labels_are_ordered_by_their_numbers(file):
+    """A tool that sorts the text of config.json puts '10' before '2'."""
+    pytest.importorskip('safetensors', reason='written by it')
+    torch.save(dict(torch.load(file), meta={}), file)
+    convert(file, 'hf', 'transformers')
+    path = file.parent / 'out/hf/config.json'
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | dict(id2label={'1': 'right', '0': 'left'})))
+    assert convert(path.parent, 'again', 'transformers').meta['config']['id2label'] == {'0': 'left', '1': 'right'}
+
+
 def test_keypoints_of_another_dataset_give_no_labels(file, refuses):
     pytest.importorskip('safetensors', reason='written by it')
     words = ('convert', file, file.parent / 'hf', '--to', 'transformers', '--dataset', 'coco')
@@ -71,6 +94,23 @@ def test_bad_arguments(file, refuses, tmp_path, monkeypatch):
         ('a.pth --to safetensors', 'expected a name that ends in .safetensors'),
         ('epoch_1.pth --to ours', 'epoch_1.pth already exists'),
         ('hf --to transformers --num-heads 2 --img-size 64 64', 'position table of 12 entries'),
+        ('hf --to transformers --num-heads 3', f'--num-heads 3: {file} records 2'),
+        ('hf --to transformers --num-heads 0', '--num-heads 0: expected at least 1'),
+        ('a.pth --to ours --dataset two', '--dataset: only with --to transformers; `vitpose split` extracts'),
+        ('a.pth --to mmpose --img-size 64 48', '--img-size: only with --to transformers'),
+        ('a.pth --to official --num-heads 2', '--num-heads: only with --to transformers'),
     ):
         refuses('convert', file, *words.split(), message=message)
         assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+
+
+@pytest.mark.parametrize(('setting', 'shown'), [('stride=8', 'stride'), ('attention=dict(window_size=(2, 2))', 'att')])
+def test_a_recorded_stride_or_windows_stay_in_our_formats(file, refuses, setting, shown):
+    content = torch.load(file)
+    content['meta']['cfg'] = f"model = dict(backbone=dict(type='ViT', {setting}))"
+    torch.save(content, file)
+    for form, name in (('mmpose', 'a.pth'), ('official', 'a.pth'), ('transformers', 'hf')):
+        message = f'{file}: its ViT has {shown}'
+        refuses('convert', file, file.parent / name, '--to', form, message=message)
+    assert [path.name for path in file.parent.iterdir()] == ['epoch_1.pth']
+    convert(file, 'a.pth', 'ours')

@@ -57,3 +57,18 @@ def test_errors_leave_no_files(refuses, checkpoint, tmp_path, monkeypatch):
     ):
         refuses('split', CONFIG, checkpoint, '--dataset', dataset, '--out', tmp_path / out, message=message)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('model = dict(', "SyntaxError: '(' was never closed"),
+        ('a = b', "NameError: name 'b' is not defined"),
+        ('a = 1', 'expected a config with model=dict(...)'),
+    ],
+)
+def test_a_broken_config_is_named(refuses, checkpoint, tmp_path, text, message):
+    config = tmp_path / 'c.py'
+    config.write_text(text)
+    words = ('--dataset', 'mpii', '--out', tmp_path / 'mpii.pth')
+    refuses('split', config, checkpoint, *words, message=f'{config}: {message}')

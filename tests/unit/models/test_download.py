@@ -64,6 +64,18 @@ def test_a_hub_redirects_and_has_the_hash_in_a_pointer_which_is_kept(published, 
     assert 'used unchecked: its hash cannot be read' in said
 
 
+def test_a_removed_file_is_replaced_by_a_newer_one(published, tmp_path):
+    """The kept hash is that of the removed file."""
+    published.files |= {HUB: CONTENT, HUB.replace('resolve', 'raw'): POINTER}
+    hub = replace(PUBLISHED, name='transformers/vitpose-base', url=published.address + HUB)
+    download(hub, tmp_path)[0].unlink()
+    newer = hashlib.sha256(CONTENT[1:]).hexdigest()
+    published.files |= {HUB: CONTENT[1:], HUB.replace('resolve', 'raw'): POINTER.replace(SHA.encode(), newer.encode())}
+    for _ in range(2):
+        file, digest = download(hub, tmp_path)
+        assert file.read_bytes() == CONTENT[1:] and digest == newer
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [(POINTER, 'the server sent a Git LFS pointer'), (b'<!DOCTYPE html><html>', 'the server sent a web page')],

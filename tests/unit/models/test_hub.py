@@ -108,16 +108,24 @@ def test_owner_and_name_need_the_package_of_the_hub(monkeypatch):
         import_hub('owner/mice')
 
 
+COMMIT, BASE = '0123456789abcdef0123456789abcdef01234567', '/owner/mice/resolve'
+
+
+def publish(server, tmp_path):
+    """Publish a model as owner/mice; return the environment of a process that uses this hub."""
+    files = {'config.json': json.dumps(hub_config(MOUSE)).encode(), 'model.safetensors': b'weights', 'README.md': b''}
+    about = dict(id='owner/mice', sha=COMMIT, siblings=[dict(rfilename=name) for name in (*files, 'other.bin')])
+    server.files['/api/models/owner/mice/revision/main'] = json.dumps(about).encode()
+    for name, content in files.items():
+        for path in (f'{BASE}/{revision}/{name}' for revision in (COMMIT, 'main')):
+            server.files[path] = content
+            server.headers[path] = {'ETag': f'"{name}"', 'X-Repo-Commit': COMMIT}
+    return os.environ | dict(HF_ENDPOINT=server.address, HF_HOME=str(tmp_path), HF_HUB_DISABLE_XET='1')
+
+
 def test_the_hub_is_asked_once(published, tmp_path):
     pytest.importorskip('huggingface_hub')
-    files = {'config.json': json.dumps(hub_config(MOUSE)).encode(), 'model.safetensors': b'weights', 'README.md': b''}
-    commit, base = '0123456789abcdef0123456789abcdef01234567', '/owner/mice/resolve/'
-    about = dict(id='owner/mice', sha=commit, siblings=[dict(rfilename=name) for name in (*files, 'other.bin')])
-    published.files['/api/models/owner/mice/revision/main'] = json.dumps(about).encode()
-    for name, content in files.items():
-        path = f'{base}{commit}/{name}'
-        published.files[path] = content
-        published.headers[path] = {'ETag': f'"{name}"', 'X-Repo-Commit': commit}
+    environment = publish(published, tmp_path)
     code = """
 from vitpose.models.hub import find_in_folder, hub_folder
 folder = hub_folder('owner/mice')
@@ -130,7 +138,6 @@ try:
 except ValueError as problem:
     print(problem)
 """
-    environment = os.environ | dict(HF_ENDPOINT=published.address, HF_HOME=str(tmp_path), HF_HUB_DISABLE_XET='1')
     done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     listed, config, *missing = done.stdout.splitlines()
@@ -139,4 +146,18 @@ except ValueError as problem:
     )
     assert missing == ['owner/none: neither a name of `vitpose models` nor a public model of the hub']
     assert done.stderr.count('owner/mice: not stated') == 1
-    assert published.asked.count(('GET', f'{base}{commit}/model.safetensors', None)) == 1
+    assert published.asked.count(('GET', f'{BASE}/{COMMIT}/model.safetensors', None)) == 1
+
+
+def test_a_folder_with_weights_alone_is_completed(published, tmp_path):
+    """As another program leaves it in the hub's cache."""
+    pytest.importorskip('huggingface_hub')
+    code = """
+from huggingface_hub import hf_hub_download
+from vitpose.models.hub import hub_folder
+hf_hub_download('owner/mice', 'model.safetensors')
+print(*sorted(file.name for file in hub_folder('owner/mice').iterdir()))
+"""
+    words, environment = [sys.executable, '-c', code], publish(published, tmp_path)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout == 'README.md config.json model.safetensors\n', done.stderr

@@ -2,12 +2,14 @@
 
 import ast
 import json
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ..poses import keypoint_names
 from ..scoring import Scoring
 from .crops import read_crop_rule
 from .file_info import metainfo_fields
@@ -42,15 +44,15 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
     if the dataset does not ship, and the file does not record it; or what it records is incomplete.
     """
     config, known = read_recorded_config(meta), read_datasets().get(dataset)
-    model: Any = config.get('model') or {}
-    backbone = model.get('backbone') or {}
-    vit = {key: backbone[key] for key in ('stride', 'attention') if key in backbone and backbone.get('type') == 'ViT'}
+    model, vit = config.get('model') or {}, recorded_vit(config)
     is_recorded = bool(model) and recorded_dataset(meta) == dataset and not is_shared
     if known is None and not is_recorded:
         names = ', '.join(sorted(read_datasets()))
         raise InputError(f'dataset={dataset!r}: expected one of {names}, or the one that the checkpoint records')
-    keypoints = dict(known or metainfo_fields(meta['dataset_meta']), dataset=dataset)
+    keypoints = dict(known or {}, dataset=dataset)
     settings = {name: keypoints.pop(name, None) for name in ('alone', 'shared')}
+    if known is None or (not is_shared and _has_other_keypoints(meta, dataset, known['keypoint_names'])):
+        keypoints = metainfo_fields(meta['dataset_meta']) | dict(dataset=dataset)
     if not is_recorded:
         chosen = dict((is_shared and settings['shared']) or settings['alone'])
         return Description(keypoints, chosen.pop('codec'), dict(shift_heatmap=chosen.pop('shift_heatmap')), vit, chosen)
@@ -59,6 +61,8 @@ def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description
         rule = read_crop_rule(test['pipeline'], 'its recorded config')
         keypoints['category'] = keypoints['category'] or (test.get('metainfo') or {}).get('category')
         keypoints['bits'] = next((step['bits'] for step in test['pipeline'] if step.get('bits')), None)
+        keypoints |= {key: config.get(key) for key in ('objects', 'license')}
+        keypoints['box_share'] = list(config['box_share']) if config.get('box_share') else None
         evaluator = config.get('test_evaluator') or config.get('val_evaluator') or []
         metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
         metric = next((metric for metric in metrics if str(metric['type']).endswith('CocoMetric')), {})
@@ -79,13 +83,33 @@ def recorded_dataset(meta: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a recorded config sets of `PlainViT`'s stride and attention."""
+    model = config.get('model')
+    backbone = model.get('backbone') if isinstance(model, dict) else None
+    # with a scope or module, as in lazy configs
+    if not isinstance(backbone, dict) or str(backbone.get('type')).rpartition('.')[2] != 'ViT':
+        return {}
+    return {key: backbone[key] for key in ('stride', 'attention') if key in backbone}
+
+
+def _has_other_keypoints(meta: dict[str, Any], dataset: str, names: list[str]) -> bool:
+    """Answer whether a checkpoint records other keypoints than these for a dataset: own ones often keep COCO's name."""
+    metainfo = meta.get('dataset_meta')
+    if not isinstance(metainfo, dict) or recorded_dataset(meta) != dataset or 'keypoint_id2name' not in metainfo:
+        return False
+    return keypoint_names(metainfo) != names
+
+
 class _DictCalls(ast.NodeTransformer):
-    """Turn dict(a=1) into {'a': 1}."""
+    """Turn dict(a=1) into {'a': 1}, and dict({1: 2}) into {1: 2}."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: D102, N802
         self.generic_visit(node)
-        if ast.unparse(node.func) != 'dict' or node.args:
+        if ast.unparse(node.func) != 'dict':
             return node
+        if node.args:
+            return node.args[0] if isinstance(node.args[0], ast.Dict) and not (node.args[1:] or node.keywords) else node
         return ast.Dict(
             [ast.Constant(key.arg) if key.arg else None for key in node.keywords], [key.value for key in node.keywords]
         )
@@ -93,8 +117,10 @@ class _DictCalls(ast.NodeTransformer):
 
 def read_recorded_config(meta: dict[str, Any]) -> dict[str, Any]:
     """Read the assignments of literals in a file's `cfg`; {} without one, or if it is not MMEngine's text."""
-    try:
-        body = ast.parse(meta['cfg']).body
-        return {line.targets[0].id: ast.literal_eval(_DictCalls().visit(line.value)) for line in body}  # type: ignore[attr-defined]
-    except (KeyError, TypeError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError):
-        return {}
+    unreadable = KeyError, TypeError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError
+    config: dict[str, Any] = {}
+    with suppress(*unreadable):
+        for line in ast.parse(meta['cfg']).body:
+            with suppress(*unreadable):  # MMEngine writes an infinite number as inf
+                config[line.targets[0].id] = ast.literal_eval(_DictCalls().visit(line.value))  # type: ignore[attr-defined]
+    return config

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.predict.models.dataset_descriptions import describe_all
 from vitpose.predict.models.description import describe, read_datasets, recorded_dataset
+from vitpose_mm.datasets.metainfo import parse_metainfo
 
 
 def test_the_shipped_file_says_what_the_configs_say_through_mmpose():
@@ -21,6 +22,24 @@ def test_multi_dataset_models_have_their_own_codecs():
 def test_an_unknown_dataset_is_refused():
     with pytest.raises(ValueError, match="dataset='cats': expected one of Human-Art, aic, .*, or the one that"):
         describe({}, 'cats', False)
+
+
+@pytest.mark.parametrize('kind', [int, str])
+def test_recorded_keypoints_count_under_a_shipped_name(kind):
+    """Own keypoints often keep the dataset's name that a config was copied with; keys are strings in safetensors."""
+    names = read_datasets()['coco']['keypoint_names']
+    metainfo = parse_metainfo(dict(type='CocoDataset'))
+
+    def described(names, is_shared=False):
+        recorded = metainfo | dict(keypoint_id2name={kind(i): name for i, name in enumerate(names)})
+        return describe(dict(dataset_meta=recorded), 'coco', is_shared)
+
+    assert described(names) == describe({}, 'coco', False)
+    own = described(names[::-1])
+    assert own.keypoints['keypoint_names'] == names[::-1] and own.keypoints['category'] is None
+    assert own.codec == described(names).codec
+    assert described(names[::-1], is_shared=True) == describe({}, 'coco', True)
+    assert describe(dict(dataset_meta=dict(dataset_name='coco')), 'coco', False) == described(names)
 
 
 def test_an_incomplete_record_is_refused():

@@ -7,6 +7,7 @@ import torch
 from tests.unit.predict.tiny_models import rendered, single, write
 from vitpose import PosePredictor
 from vitpose.predict import optional_imports
+from vitpose.predict.models.file_info import IN_METAINFO
 from vitpose.predict.models.network_model import NetworkModel
 from vitpose.predict.models.torch_model import PoseModel
 
@@ -118,6 +119,28 @@ def test_pixels_of_the_recorded_config_are_used(tmp_path):
     file = changed(checkpoint, tmp_path / 'own.pth', lambda weights: None, cfg=cfg.pretty_text, dataset='coco')
     graph = NetworkModel(file).network
     assert (graph.mean.flatten().tolist(), graph.std.flatten().tolist(), graph.rgb) == ([1, 2, 3], [4, 5, 6], False)
+
+
+@pytest.mark.parametrize('settings', [{}, dict(objects='two_pass', box_share=(0.1, 0.5), license='MIT')])
+def test_how_objects_are_found_is_as_the_recorded_config_says(settings, tmp_path):
+    cfg = single()
+    cfg.update(settings)
+    config, checkpoint = write(cfg, tmp_path)
+    file = changed(checkpoint, tmp_path / 'own.pth', lambda weights: None, cfg=cfg.pretty_text, dataset='coco')
+    alone, whole = NetworkModel(file).metainfo, PoseModel(config, checkpoint, 'cpu').metainfo
+    assert {key: alone[key] for key in IN_METAINFO} == {key: whole[key] for key in IN_METAINFO}
+
+
+@pytest.mark.parametrize('kind', ['ViT', 'mmpose.ViT', 'vitpose_mm.backbones.ViT'])
+def test_the_windows_of_the_recorded_config_are_used(kind, tmp_path):
+    """Without relative positions the weights do not tell them; lazy configs record the module of a class."""
+    cfg = single()
+    cfg.model.backbone.attention = dict(window_size=(2, 2), shift=True)
+    config, checkpoint = write(cfg, tmp_path)
+    cfg.model.backbone.type = kind
+    file = changed(checkpoint, tmp_path / 'own.pth', lambda weights: None, cfg=cfg.pretty_text, dataset='coco')
+    crops = np.random.default_rng(0).integers(0, 255, (1, 128, 96, 3), np.uint8)
+    assert torch.equal(NetworkModel(file).heatmaps(crops), PoseModel(config, checkpoint, 'cpu').heatmaps(crops))
 
 
 @pytest.mark.parametrize('decoder', ['classic', 'simple'])
