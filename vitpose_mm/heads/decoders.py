@@ -141,7 +141,7 @@ class DecoderHead(HeatmapHead):
         if self.calibration is None and presence is None:
             return super().predict(feats, batch_data_samples, test_cfg)
         people, maps = super().predict(feats, batch_data_samples, {**test_cfg, 'output_heatmaps': True})
-        features = (feats[0] if isinstance(feats, list) else feats)[-1]
+        features: Any = (feats[0] if test_cfg.get('flip_test', False) else feats)[-1]
         heatmaps = torch.stack([each.heatmaps for each in maps])
         add_judgments(people, self.decoder, heatmaps, features, self.calibration, presence)
         return (people, maps) if test_cfg.get('output_heatmaps') else people

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine import ConfigDict
@@ -192,11 +193,14 @@ class MultiDatasetHead(BaseHead):
         """
         poses: dict[int, InstanceData] = {}
         fields: dict[int, PixelData] = {}
-        device = (feats[0] if isinstance(feats, list) else feats)[-1].device
+        flip = (test_cfg or {}).get('flip_test', False)
+        passes: Any = feats if flip else [feats]  # without flip test `feats` can be a list too, as of MMPose's PVT
+        device = passes[0][-1].device
         for name, (indices, index) in self._groups(datasets or self.datasets(batch_data_samples), device).items():
             cfg = ConfigDict(test_cfg or {}, **self.test_cfgs.get(name, {}))
-            selected = [_select(part, index) for part in feats] if isinstance(feats, list) else _select(feats, index)
-            result = self._trained_head(name).predict(selected, [batch_data_samples[i] for i in indices], cfg)
+            selected = [_select(part, index) for part in passes]
+            samples = [batch_data_samples[i] for i in indices]
+            result = self._trained_head(name).predict(selected if flip else selected[0], samples, cfg)
             instances, heatmaps = result if isinstance(result, tuple) else (result, [])
             poses.update(zip(indices, instances, strict=True))
             fields.update(zip(indices, heatmaps, strict=bool(heatmaps)))

@@ -122,6 +122,16 @@ def test_each_sample_is_predicted_by_its_own_head_in_batch_order(flip):
         np.testing.assert_allclose(poses[i].keypoints, pose[0].keypoints, atol=1e-2)
 
 
+def test_feature_maps_may_be_in_a_list():
+    """As those of MMPose's PVT and Hourglass; the flip test has a list of two such lists."""
+    head, batch, maps = build(), samples(*MIX), [torch.randn(6, 8, 8, 6), *features(6)]
+    for flip in (False, True):
+        cfg, feats = dict(flip_test=flip), [maps, maps] if flip else maps
+        expected = head.predict([tuple(maps)] * 2 if flip else tuple(maps), batch, cfg)
+        for pose, other in zip(head.predict(feats, batch, cfg), expected, strict=True):
+            assert np.array_equal(pose.keypoints, other.keypoints)
+
+
 def test_samples_without_a_name_use_the_default_dataset_if_there_is_one():
     head, feats = build(default_dataset='mpii'), features(2)
     assert head.datasets(samples(None, 'aic')) == ['mpii', 'aic']

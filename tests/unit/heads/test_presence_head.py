@@ -146,6 +146,9 @@ def test_predictions_have_presence_and_calibrated_scores(kind, flip):
         np.testing.assert_allclose(person.keypoint_scores[0], scores.probabilities[i], rtol=1e-4)
         np.testing.assert_allclose(person.expected_oks, scores.expected_oks[i : i + 1], rtol=1e-4)
         np.testing.assert_allclose(person.keypoints_presence, found[i].keypoints_presence)  # the trained one
+    if not flip:  # a backbone's feature maps may be in a list
+        for person, same in zip(head.predict([*pair[1], *feats], samples, cfg), calibrated, strict=True):
+            assert np.array_equal(person.keypoint_scores, same.keypoint_scores)
     with pytest.raises(ValueError, match='calibrated for other weights'):
         use_calibrations(model, weights | stored | {'head.final_layer.bias': torch.ones(5)})
 
