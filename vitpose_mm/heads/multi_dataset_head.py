@@ -22,6 +22,7 @@ from .decoders import DecoderHead
 from .heatmap_losses import heatmap_losses
 
 Features = tuple[Tensor, ...]
+READ_BY_ESTIMATOR = ('flip_test', 'output_keypoint_indices')  # keys of test_cfg
 
 
 @MODELS.register_module()
@@ -57,11 +58,11 @@ class MultiDatasetHead(BaseHead):
         loss_weights: weight of a dataset's loss by name, 1 by default.
         loss_normalizer: 'batch' or 'dataset'.
         test_cfgs: by dataset name, what differs from the model's test_cfg, for example
-            dict(aic=dict(shift_heatmap=True)).
+            dict(aic=dict(shift_heatmap=True)); `flip_test` and `output_keypoint_indices` are the model's alone.
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: there is no head, or the normalizer is unknown.
+        ValueError: there is no head, the normalizer is unknown, or `test_cfgs` has a key that is the model's alone.
         KeyError: an argument or a sample names a dataset without a head.
     """
 
@@ -93,6 +94,12 @@ class MultiDatasetHead(BaseHead):
         self.test_cfgs = test_cfgs or {}
         for name in (*self.loss_weights, *self.test_cfgs, *([default_dataset] if default_dataset else [])):
             self._check_dataset(name)
+        for name, cfg in self.test_cfgs.items():
+            if keys := [key for key in READ_BY_ESTIMATOR if key in cfg]:
+                raise ValueError(
+                    f'test_cfgs[{name!r}] has {", ".join(keys)}, which the estimator reads, for all datasets: set it '
+                    "in the model's test_cfg"
+                )
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:

@@ -186,6 +186,8 @@ def test_indices_are_sent_to_the_device_once_per_batch(monkeypatch):
         (dict(default_dataset='x'), KeyError, "no head for dataset 'x'"),
         (dict(loss_weights=dict(x=1.0)), KeyError, "no head for dataset 'x'"),
         (dict(test_cfgs=dict(x={})), KeyError, "no head for dataset 'x'"),
+        (dict(test_cfgs=dict(aic=dict(flip_test=False))), ValueError, r"test_cfgs\['aic'\] has flip_test, .*model's"),
+        (dict(test_cfgs=dict(aic=dict(output_keypoint_indices=[0]))), ValueError, 'output_keypoint_indices, which'),
         (dict(loss_normalizer='sum'), ValueError, "loss_normalizer='sum': expected 'batch' or 'dataset'"),
         (dict(heads={}), ValueError, 'expected one head per dataset'),
         (dict(heads=[HEADS['coco']]), ValueError, 'expected one head per dataset'),
