@@ -8,6 +8,7 @@ import torch
 from mmengine import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import InstanceData
 from mmengine.utils import digit_version
 from mmpose.registry import MODELS
@@ -131,11 +132,19 @@ def test_forward_and_loss_do_not_wait_for_a_gpu(name):
 
 @recent
 def test_the_hook_replaces_mmengines_compilation():
-    model = build('knowledge token')
-    runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=object())
+    model, loop = build('knowledge token'), EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=loop)
     CompileHook().before_run(runner)
     assert runner.cfg.compile is False and model.backbone._compiled_call_impl is not None
     assert model.head._compiled_call_impl is not None
     untouched = build('knowledge token')
-    CompileHook().before_run(SimpleNamespace(cfg=ConfigDict(), model=untouched, _train_loop=object()))
+    CompileHook().before_run(SimpleNamespace(cfg=ConfigDict(), model=untouched, _train_loop=loop))
     assert untouched.backbone._compiled_call_impl is None
+
+
+def test_nothing_is_compiled_in_a_test():
+    """Its runner has the config of a training loop."""
+    model, loop = build('knowledge token'), ConfigDict(by_epoch=True, max_epochs=1)
+    runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=loop)
+    CompileHook().before_run(runner)
+    assert model.backbone._compiled_call_impl is None
