@@ -160,7 +160,7 @@ class DecoderHead(HeatmapHead):
             `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` or `presence` its loss.
 
         Raises:
-            ValueError: see `batch_targets`.
+            ValueError: see `batch_targets`; the targets have another shape than the heatmaps.
         """
         heatmaps = self(feats)
         return heatmap_losses(self, heatmaps, batch_data_samples, train_cfg, feats[-1])

@@ -21,11 +21,17 @@ def heatmap_losses(
     """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
 
     `features` (B, C, Hp, Wp) are those of the heatmaps. The samples, which may be none, are those of the batch at
-    `index`; confidence has the statistics of the whole batch.
+    `index`; confidence has the statistics of the whole batch. ValueError if the targets have another shape.
     """
     own = heatmaps[index]
     if batch_data_samples:
         targets, weights = batch_targets(head.decoder, batch_data_samples, own.device)
+        if own.shape != targets.shape:  # one heatmap would be compared with those of all keypoints
+            raise ValueError(
+                f'the head has heatmaps of (keypoints, h, w) {tuple(own.shape[1:])}, the targets '
+                f"{tuple(targets.shape[1:])}: check the head's out_channels, feature_stride (that of the backbone) and "
+                "heatmap_stride, the codec's input_size and heatmap_size, and the size of the crops"
+            )
         losses = dict(loss_kpt=head.loss_module(own, targets, weights))
         if (train_cfg or {}).get('compute_acc', True):
             losses['acc_pose'] = pck_accuracy(own.detach(), targets, weights > 0)

@@ -47,6 +47,16 @@ def test_loss_is_the_mean_squared_error_and_heatmaps_are_always_fp32(kind):
 
 
 @kinds
+def test_targets_of_another_shape_are_refused(kind):
+    """Also if there is one heatmap, which torch would compare with those of all keypoints."""
+    features = (torch.randn(1, 32, 4, 3),)
+    for changes, size in ((dict(out_channels=1), (16, 12)), (dict(feature_stride=8), (8, 6))):
+        shapes = rf'\({changes.get("out_channels", 5)}, {size[0]}, {size[1]}\), the targets \(5, 16, 12\)'
+        with pytest.raises(ValueError, match=f'{shapes}.*out_channels, feature_stride.*heatmap_size'):
+            build(kind, **changes).loss(features, [pose_sample(5)])
+
+
+@kinds
 def test_bad_strides_are_refused(kind):
     with pytest.raises(ValueError, match='heatmap_stride=8.*4 or 2'):
         build(kind, heatmap_stride=8)
