@@ -125,6 +125,18 @@ def find_members(dataset: Any) -> list[Any]:
     return [member for part in inner for member in find_members(part)] if inner else [dataset]
 
 
+def find_named_members(dataset: Any) -> list[tuple[str | None, Any]]:
+    """Return the members of `find_members`, each with the `dataset_name` of its samples, None without metainfo.
+
+    MMPose's `CombinedDataset` is listed once per name: its samples keep the names of the datasets that it combines.
+    """
+    return [
+        ((getattr(part, 'metainfo', None) or {}).get('dataset_name'), member)
+        for member in find_members(dataset)
+        for part in getattr(member, 'datasets', [member])
+    ]
+
+
 def find_transforms(dataset: Any, kind: type) -> list[Any]:
     """Return the transforms of a type in the pipeline of a dataset itself."""
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())

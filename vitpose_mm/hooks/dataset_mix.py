@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..datasets.combined import find_members
+from ..datasets.combined import find_named_members
 from .bare_model import bare_model
 
 
@@ -24,7 +24,7 @@ class DatasetMixHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Start at zero for the datasets, then for heads without a dataset."""
         head = bare_model(runner).head
-        names = [member.metainfo['dataset_name'] for member in find_members(runner.train_dataloader.dataset)]
+        names = [name for name, _ in find_named_members(runner.train_dataloader.dataset)]
         self.names = list(dict.fromkeys([*names, *getattr(head, 'heads', ())]))
         self.default, self.counts = getattr(head, 'default_dataset', None), Counter[str | None]()
 

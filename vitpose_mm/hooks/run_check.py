@@ -20,7 +20,7 @@ from ..checkpoints.mmengine_loading import RESUME_SCHEME, SAFE_SCHEME, pretraine
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.validation import load_strictly
-from ..datasets.combined import find_members, find_transforms
+from ..datasets.combined import find_named_members, find_transforms
 from ..datasets.metainfo import parse_metainfo
 from ..datasets.transforms.keypoint_target import KeypointTarget
 from ..datasets.transforms.lazy_decoding import DecodeAndCrop
@@ -153,9 +153,9 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
         return
     selected = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
     experts = getattr(model.backbone, 'experts', ())
-    for member in find_members(dataset):
+    for name, member in find_named_members(dataset):
         meta = getattr(member, 'metainfo', None) or {}
-        name, converters = meta.get('dataset_name'), find_transforms(member, KeypointConverter)
+        converters = find_transforms(member, KeypointConverter)
         path, head = _find_head(model, name)
         if experts and name not in (None, *experts):
             raise ValueError(
@@ -200,7 +200,7 @@ def _check_loop(loop: Any) -> None:
         for each in (metric, *getattr(metric, 'metrics_dict', {}).values()):
             check_evaluated_fields(each)
         if hasattr(metric, 'metrics_dict'):
-            names = [member.metainfo['dataset_name'] for member in find_members(loader.dataset)]
+            names = [name for name, _ in find_named_members(loader.dataset)]
             if set(names) != set(metric.metrics_dict):
                 raise ValueError(f'the evaluator has metrics for {list(metric.metrics_dict)}, the datasets are {names}')
 
@@ -219,8 +219,7 @@ def check_targets(dataset: Any, model: Any) -> None:
     """Check that training targets and heatmap head use the same codec, and teacher and student the same crop."""
     if not isinstance(model, TopdownPoseEstimator):
         return
-    for member in find_members(dataset):
-        name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
+    for name, member in find_named_members(dataset):
         _, head = _find_head(model, name)
         codec = getattr(head, 'decoder', None)
         sends_images = any(step.device_crop for step in find_transforms(member, DecodeAndCrop))

@@ -3,7 +3,9 @@
 import logging
 from types import SimpleNamespace
 
+import pytest
 from mmengine.logging import MessageHub
+from mmpose.datasets import CombinedDataset
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
@@ -41,8 +43,15 @@ def test_samples_are_counted_per_epoch(caplog):
     assert run.message_hub.get_scalar('samples/aic').data[0].tolist() == [3, 0]
 
 
-def test_a_model_with_one_head_is_counted_too():
-    hook, run = HOOKS.build(dict(type='DatasetMixHook')), runner(dataset('coco', 'aic'), SimpleNamespace())
+def mmposes_combined(*names):
+    data = CombinedDataset.__new__(CombinedDataset)
+    data.datasets, data._metainfo = dataset(*names).datasets, dict(dataset_name='halpe')
+    return data
+
+
+@pytest.mark.parametrize('combined', [dataset, mmposes_combined])
+def test_a_model_with_one_head_is_counted_too(combined):
+    hook, run = HOOKS.build(dict(type='DatasetMixHook')), runner(combined('coco', 'aic'), SimpleNamespace())
     hook.before_train(run)
     batch = dict(data_samples=[PoseDataSample(metainfo=dict(dataset_name='aic')), PoseDataSample()])
     hook.after_train_iter(run, 0, data_batch=batch)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmpose.datasets import CombinedDataset
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 from vitpose_mm.datasets.transforms import DecodeAndCrop
@@ -38,8 +39,8 @@ def model(keypoints=17, decoder=UDP, **more):
     return estimator(head_of(keypoints, decoder=decoder), **more)
 
 
-def multi_model(*names, default='coco', experts=()):
-    heads = {name: head_of(KEYPOINTS[name]) for name in names}
+def multi_model(*names, default='coco', experts=(), keypoints=KEYPOINTS, **more):
+    heads = {name: head_of(keypoints[name], **more) for name in names}
     backbone = dict(VIT, experts=dict(names=list(experts), expert_dim=4)) if experts else VIT
     head = dict(type='MultiDatasetHead', heads=heads, default_dataset=default)
     return estimator(head, backbone, type='MultiDatasetPoseEstimator')
@@ -58,6 +59,13 @@ def combined(*names, keypoints=KEYPOINTS, whole=None):
     """A combined dataset's names and metainfo, without samples."""
     members = [dataset(name=name, keypoints=keypoints[name]) for name in names]
     return SimpleNamespace(datasets=members, names=list(names), metainfo=dict(dataset_name=whole or names[0]))
+
+
+def mmposes_combined(*names, whole='halpe', keypoints=17, steps=()):
+    """MMPose's combined dataset: one pipeline and one metainfo, of a dataset that is none of its parts."""
+    data, merged = CombinedDataset.__new__(CombinedDataset), dataset(*steps, name=whole, keypoints=keypoints)
+    data.datasets, data._metainfo, data.pipeline = [dataset(name=n) for n in names], merged.metainfo, merged.pipeline
+    return data
 
 
 def encoded(encoder, transform='GenerateTarget'):
@@ -100,6 +108,7 @@ def run_split(data, net, split, metrics=None, more=(), kind=None, sampler=None, 
 
 
 ONE, TWO, SMALL = model(14), multi_model('coco', 'aic'), dataset(keypoints=14)
+TWO_OF_14 = multi_model('coco', 'aic', keypoints=dict(coco=14, aic=14))
 COUNT = "predicts 14 keypoints .*, but .*_dataloader has dataset 'coco' with 17: set model.head.out_channels=17"
 
 
@@ -113,6 +122,8 @@ COUNT = "predicts 14 keypoints .*, but .*_dataloader has dataset 'coco' with 17:
         (dataset(CONVERTER), ONE, None),
         (SimpleNamespace(dataset=SimpleNamespace(datasets=[SMALL, SimpleNamespace()])), ONE, None),
         (SimpleNamespace(), ONE, None),
+        (mmposes_combined('coco', 'aic', keypoints=14), TWO_OF_14, None),
+        (mmposes_combined('coco', 'mpii', keypoints=14), TWO_OF_14, "'mpii' has no decoder"),
         (dataset(), ONE, COUNT),
         (SimpleNamespace(datasets=[SMALL, dataset()]), ONE, COUNT),
         (SimpleNamespace(dataset=dataset()), ONE, COUNT),
@@ -155,6 +166,7 @@ DUMPED = [SimpleNamespace(metrics_dict=dict(coco=None)), SimpleNamespace()]  # t
 )
 def test_each_dataset_needs_a_metric(split, options):
     run_split(combined('coco', 'aic'), TWO, split, metrics=['coco', 'aic'])
+    run_split(mmposes_combined('coco', 'aic', keypoints=14), TWO_OF_14, split, metrics=['coco', 'aic'])
     with pytest.raises(ValueError, match=r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"):
         run_split(combined('coco', 'aic'), TWO, split, **options)
 
@@ -188,6 +200,10 @@ def test_targets_must_have_the_codec_of_the_head():
     for other in (CLASSIC, dict(UDP, sigma=3), dict(UDP, input_size=(96, 128)), dict(UDP, heatmap_size=(24, 32))):
         with pytest.raises(ValueError, match=rf'encodes with {other["type"]}\(.*decodes with UDPHeatmap\(.*sigma=2'):
             run_check.check_targets(encoded(other), model())
+    data = mmposes_combined('coco', 'aic', steps=[dict(type='GenerateTarget', encoder=UDP)])
+    run_check.check_targets(data, multi_model('coco', 'aic', decoder=UDP))
+    with pytest.raises(ValueError, match="pipeline of 'coco' encodes with UDPHeatmap.*decodes with MSRAHeatmap"):
+        run_check.check_targets(data, multi_model('coco', 'aic', decoder=CLASSIC))
 
 
 def test_images_that_the_pipeline_does_not_crop_need_a_preprocessor_that_does():
