@@ -51,6 +51,9 @@ class DecoderHead(HeatmapHead):
         if freeze:
             self.requires_grad_(False)
         sizes = dict(in_channels=self.in_channels, num_keypoints=self.out_channels)
+        if confidence and not hasattr(self.decoder, 'targets'):
+            expected = 'expected a BatchUDPHeatmap or BatchMSRAHeatmap'
+            raise ValueError(f'confidence with decoder={describe_codec(self.decoder)}: {expected}')
         self.confidence = MODELS.build({**sizes, **confidence}) if confidence else None
         if presence != getattr(self.decoder, 'presence', False):
             expected = 'set presence=True in both, with a BatchUDPHeatmap or BatchMSRAHeatmap, or in neither'
@@ -190,8 +193,8 @@ class ClassicHead(DecoderHead):
         presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
 
     Raises:
-        ValueError: the stride is unsupported, or only one of head and codec has presence; on loading, the checkpoint
-            does not fit.
+        ValueError: the stride is unsupported, confidence has a codec of MMPose or none, or only one of head and codec
+            has presence; on loading, the checkpoint does not fit.
     """
 
     def __init__(
@@ -247,8 +250,8 @@ class SimpleHead(DecoderHead):
         presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
 
     Raises:
-        ValueError: the stride is unsupported, or only one of head and codec has presence; on loading, the checkpoint
-            does not fit.
+        ValueError: the stride is unsupported, confidence has a codec of MMPose or none, or only one of head and codec
+            has presence; on loading, the checkpoint does not fit.
     """
 
     def __init__(

@@ -54,8 +54,14 @@ def test_the_labels_are_distances_by_the_scale_of_the_person():
     torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize('codec', [CODEC, None])
+def test_it_needs_a_codec_that_locates_a_batch(codec):
+    with pytest.raises(ValueError, match=r'confidence with decoder=.*expected a BatchUDPHeatmap or BatchMSRAHeatmap'):
+        build('ClassicHead', confidence=CONFIDENCE, decoder=codec)
+
+
 def test_checkpoints_fit_with_and_without_it():
-    plain, judging = build('ClassicHead'), build('ClassicHead', confidence=CONFIDENCE)
+    plain, judging = build('ClassicHead'), build('ClassicHead', confidence=CONFIDENCE, decoder=BATCH_CODEC)
     load_strictly(plain, judging.state_dict())
     load_strictly(judging, plain.state_dict())
     torch.testing.assert_close(plain.final_layer.weight, judging.final_layer.weight)
