@@ -12,6 +12,12 @@ from tests.coco_files import noise_image, person, write_coco
 from tests.unit.estimators.distillation import PIPELINE, estimator
 
 
+@pytest.fixture(autouse=True)
+def scope():
+    """MMPose's registries, which otherwise the tests of another file choose."""
+    init_default_scope('mmpose')
+
+
 @pytest.fixture
 def teacher(tmp_path):
     """A function that writes a teacher's config and checkpoint and returns the `teacher` argument for them."""
