@@ -9,6 +9,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..checkpoints.experts_and_decoders import gather_decoders
+from ..heads import MultiDatasetHead
 
 
 @MODELS.register_module()
@@ -17,11 +18,16 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
 
     It needs a `ViT` with experts and a `MultiDatasetHead`; the head's default_dataset applies to both.
     Without experts, use MMPose's own estimator. The arguments are those of `TopdownPoseEstimator`. The
-    authors' ViTPose+ checkpoints load without conversion.
+    authors' ViTPose+ checkpoints load without conversion. ValueError for another backbone or head.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if not getattr(self.backbone, 'experts', ()) or not isinstance(getattr(self, 'head', None), MultiDatasetHead):
+            raise ValueError(
+                "MultiDatasetPoseEstimator needs backbone=dict(type='ViT', experts=...) and "
+                "head=dict(type='MultiDatasetHead', ...): use type='TopdownPoseEstimator' without experts"
+            )
         self._register_load_state_dict_pre_hook(gather_decoders)
 
     def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None) -> tuple[Tensor, ...]:

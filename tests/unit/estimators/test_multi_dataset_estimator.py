@@ -34,6 +34,13 @@ def samples(*names):
     return [pose_sample(KEYPOINTS[name or 'coco'], **meta) for name, meta in zip(names, named, strict=True)]
 
 
+def test_it_needs_experts_and_a_head_per_dataset():
+    model = multi_dataset_estimator()
+    for changes in (dict(backbone=dict(model['backbone'], experts=None)), dict(head=model['head']['heads']['coco'])):
+        with pytest.raises(ValueError, match="needs .*experts=.*MultiDatasetHead.*use type='TopdownPoseEstimator'"):
+            MODELS.build(model | changes)
+
+
 @pytest.mark.parametrize('flip', [False, True])
 @torch.no_grad()
 def test_each_image_of_a_mixed_batch_has_its_expert_and_head(flip):

@@ -43,7 +43,7 @@ def multi_model(*names, default='coco', experts=(), keypoints=KEYPOINTS, **more)
     heads = {name: head_of(keypoints[name], **more) for name in names}
     backbone = dict(VIT, experts=dict(names=list(experts), expert_dim=4)) if experts else VIT
     head = dict(type='MultiDatasetHead', heads=heads, default_dataset=default)
-    return estimator(head, backbone, type='MultiDatasetPoseEstimator')
+    return estimator(head, backbone, type=f'{"MultiDataset" if experts else "Topdown"}PoseEstimator')
 
 
 def dataset(*steps, name='coco', keypoints=17):
