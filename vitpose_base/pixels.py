@@ -9,6 +9,7 @@ from PIL import ImageOps
 from .image_files import exif_orientation, open_image
 
 TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
+UNSUPPORTED = 'expected pixels of 8 bits, or unsigned ones of 16: convert it'
 DEPTHS = (10, 12, 16)  # bits of a channel that cameras store in 16
 
 
@@ -24,9 +25,7 @@ def decode_upright(data: bytes) -> np.ndarray | None:
     harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
     with suppress(*harmless), open_image(data) as opened:
         if image is None and opened.mode[0] in 'IF':
-            raise ValueError(
-                f'gray image of mode {opened.mode} in Pillow: expected 8 or 16 bits per channel: convert it'
-            )
+            raise ValueError(UNSUPPORTED)
         if image is None or exif_orientation(opened) != 1:
             return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
     return image

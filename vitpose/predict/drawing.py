@@ -23,7 +23,7 @@ _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """How poses are drawn. ValueError for a score above 1, or a length of 0 or less, or above `MAX_LENGTH_PX`."""
+    """How poses are drawn. ValueError if a length is not positive, or more than `MAX_LENGTH_PX`."""
 
     kpt_score: float = 0.3  # keypoints with a lower score are not drawn, nor are their links
     names: bool = False  # the name of each keypoint beside it
@@ -35,8 +35,6 @@ class DrawStyle:
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
-        if not self.kpt_score <= 1:
-            raise InputError(f'kpt_score={self.kpt_score}: expected at most 1, as scores are')
         for name in ('thickness', 'radius'):
             value = getattr(self, name)
             if value is not None and not 0 < value <= MAX_LENGTH_PX:

@@ -128,6 +128,7 @@ def test_a_confidence_of_the_config_gives_way(people, tmp_path, fast, monkeypatc
     monkeypatch.setattr(fitting, 'EPOCHS', 1)
     cfg = single()
     cfg.model.head.confidence = dict(type='ConfidenceHead', width=16)
+    cfg.model.head.decoder.type = 'BatchUDPHeatmap'
     config, checkpoint = write(cfg, tmp_path)
     trained = stored(checkpoint)
     data = ['--data', str(people / 'annotations/val.json'), '--images', str(people / 'val'), '--device', 'cpu']

@@ -68,12 +68,6 @@ def test_styles():
     assert (black[55:] == 0).all() and (black[5, 10] == (0, 0, 255)).all() and (BLANK == 128).all()
 
 
-@pytest.mark.parametrize('score', [50, np.nan])
-def test_a_score_that_no_keypoint_has(score):
-    with pytest.raises(ValueError, match='kpt_score=.*: expected at most 1'):
-        DrawStyle(score)
-
-
 @pytest.mark.parametrize('options', [dict(thickness=0), dict(radius=-1), dict(radius=np.nan), dict(thickness=1e9)])
 def test_lengths_that_cannot_be_drawn(options):
     with pytest.raises(ValueError, match=f'{next(iter(options))}=.*: expected pixels, more than 0 and at most 1000'):

@@ -39,7 +39,7 @@ def _read_file(path: Path) -> ImageFile:
     from PIL import Image
 
     from vitpose_base.image_files import exif_orientation
-    from vitpose_base.pixels import decode_deep, depth_of
+    from vitpose_base.pixels import UNSUPPORTED, decode_deep, depth_of
     from vitpose_mm.datasets.transforms.image_file import decode_image, read_image_file
 
     if not path.is_file():
@@ -52,7 +52,7 @@ def _read_file(path: Path) -> ImageFile:
         with Image.open(io.BytesIO(data)) as image:
             mode, orientation = image.mode, exif_orientation(image)
         if mode[0] in 'FI' and not bits:  # signed integers of 16 bits, any of 32, or fractions: decoded, but clipped
-            raise ValueError('expected pixels of 8 bits, or unsigned ones of 16: convert it')
+            raise ValueError(UNSUPPORTED)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         text = ' '.join(str(problem).split())
         return ImageFile(None, text if str(path) in text else f'{path}: {text}')

@@ -96,9 +96,6 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
     if flip and mirror is None:
         expected = f'expected each number from 0 to {count - 1} once, in pairs that point to each other'
         notes.append(f'{file}: flip_idx {flip!r}: {expected}: it is ignored')
-    if mirror == [*range(count)] and names == number_names(count):  # what Roboflow writes for any keypoints
-        mirror = None
-        notes.append(f'{file}: flip_idx without pairs, of keypoints without names, tells nothing: it is ignored')
     return Labels(names, mirror=mirror, flip=data.get('flip_idx') != [])
 
 

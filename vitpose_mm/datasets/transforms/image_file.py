@@ -106,6 +106,8 @@ def decode_image(
             image = upper_bits(deep, bits)
         else:
             image = decode(data)
+    except ValueError as error:
+        raise BadImageError(f'{path}: {error}') from error
     except Exception as error:  # each decoder raises its own errors, for example for too many pixels
         problem = error
     if image is None:

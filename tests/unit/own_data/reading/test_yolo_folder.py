@@ -4,7 +4,6 @@ import pytest
 from tests.unit.own_data import makers
 from tests.unit.own_data.makers import read
 from vitpose.own_data.checking.findings import find_repeated
-from vitpose.own_data.deriving.left_right import find_sides
 
 
 def test_yolo(tmp_path):
@@ -130,15 +129,6 @@ def test_flip_idx_that_has_no_pairs_is_ignored(tmp_path, value):
     assert annotations.labels.mirror == FLIPS[value] and annotations.labels.flip
     said = [note for note in annotations.notes if 'expected each number from 0 to 3 once, in pairs' in note]
     assert len(said) == (FLIPS[value] is None)
-
-
-def test_flip_idx_without_pairs_needs_names(tmp_path):
-    """Roboflow writes the numbers in their order, whatever the keypoints are."""
-    numbered = read(makers.write_yolo(tmp_path / 'a', flip_idx=[0, 1, 2, 3]))
-    assert numbered.labels.mirror is None and not find_sides(numbered.labels).flip
-    assert any('flip_idx without pairs, of keypoints without names, tells nothing' in note for note in numbered.notes)
-    named = read(makers.write_yolo(tmp_path / 'b', flip_idx=[0, 1, 2, 3], kpt_names={0: [*'abcd']}))
-    assert named.labels.mirror == [0, 1, 2, 3] and find_sides(named.labels).flip
 
 
 KPT_NAMES = {  # and the names of class 1
