@@ -22,7 +22,8 @@ ANNOTATIONS is one of
   a COCO keypoint file (CVAT, Roboflow, Label Studio), or a folder with one
     for each split
   a YOLO-pose folder of Ultralytics, with data.yaml
-  a DeepLabCut or Lightning Pose project, or a CollectedData table
+  a DeepLabCut or Lightning Pose project, its config.yaml, or a
+    CollectedData table
   a SLEAP project (.slp)
   a folder of labelme (X-AnyLabeling) files
 

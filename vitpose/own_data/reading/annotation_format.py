@@ -29,6 +29,8 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         raise MissingFileError(f'{path}: no such file or folder; expected {EXPECTED}')
     if images is not None and not images.is_dir():
         raise MissingFileError(f'--images {images}: no such folder')
+    if path.name == 'config.yaml' and (path.parent / 'labeled-data').is_dir():  # what DeepLabCut's functions take
+        path = path.parent
     suffix = path.suffix.lower()
     yaml_file = next((path / name for name in ('data.yaml', 'dataset.yaml') if (path / name).is_file()), None)
     if not yaml_file and path.is_dir():

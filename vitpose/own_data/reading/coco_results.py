@@ -17,9 +17,11 @@ def join_results(file: Path, results: list, notes: list[str]) -> dict[str, Any]:
     """Return the content of a COCO keypoint file: the results as annotations, and images.json beside them.
 
     Keypoints with a score of at least `--kpt-score` of that run, by default 0.3, are visible, others are not labeled.
-    Frames of videos are left out. ValueError without images.json, or without images.
+    Frames of videos are left out. ValueError without images.json, or without images, or for tasks of Label Studio.
     """
     listed = file.with_name(IMAGES)
+    if results and isinstance(results[0], dict) and results[0].keys() & {'data', 'completions'}:
+        raise InputError(f"{file}: tasks in Label Studio's own format: export them as COCO or YOLO")
     if not listed.is_file():
         remedy = 'pass a COCO keypoint file, such as labels.json of `vitpose predict --save cvat`'
         raise InputError(f'{file}: a list of COCO results, without {listed}, which names their images; {remedy}')

@@ -31,6 +31,12 @@ def test_suffixes_in_capitals(tmp_path):
     assert read(path).count == read(tmp_path).count == 12
 
 
+def test_the_config_of_a_deeplabcut_project_stands_for_it(tmp_path):
+    makers.write_deeplabcut(tmp_path)
+    (tmp_path / 'config.yaml').write_text('Task: mouse\nscorer: me\nbodyparts: [nose]\n')
+    assert repr(read(tmp_path / 'config.yaml')) == repr(read(tmp_path))
+
+
 def test_a_part_of_a_deeplabcut_project_is_refused_with_what_to_pass(tmp_path):
     makers.write_deeplabcut(tmp_path)
     project = re.escape(str(tmp_path.resolve()))

@@ -64,3 +64,6 @@ def test_results_without_images_are_refused(results):
     listed.unlink()
     with pytest.raises(ValueError, match='COCO results, without .*images.json, .*; pass a COCO keypoint file'):
         read(results)
+    results.write_text('[{"id": 1, "data": {"img": "a.png"}, "annotations": []}]')
+    with pytest.raises(ValueError, match="tasks in Label Studio's own format: export them as COCO or YOLO"):
+        read(results)
