@@ -1,5 +1,6 @@
 """What to predict on: images, videos, folders, globs, lists, cameras and URLs, as one stream of frames."""
 
+import codecs
 import glob
 import os
 import re
@@ -96,7 +97,9 @@ def _lines(text: str) -> list[str]:
     path = Path(text)
     if path.suffix.lower() != '.txt' or not path.is_file():
         return [text]
-    lines = [line.strip() for line in path.read_text('utf-8-sig', 'surrogateescape').splitlines()]
+    data = path.read_bytes()
+    is_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes
+    lines = [line.strip() for line in data.decode('utf-16' if is_16 else 'utf-8-sig', 'surrogateescape').splitlines()]
     if lines := [line for line in lines if line and not line.startswith('#')]:
         return lines
     raise InputError(f'{text}: expected one input per line')

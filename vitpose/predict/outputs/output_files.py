@@ -37,9 +37,11 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the ru
 def prepare_folder(out: Path) -> None:
     """Create the output folder. OSError if it has files and no earlier prediction, or nothing can be written there."""
     check_writable(out)
-    others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN, CROPS}
+    names = {path.name for path in out.iterdir() if path.suffix != PART and not path.name.startswith('.')}
+    others = sorted(names - {SETTINGS, DRAWN, CROPS})
     if others and LINES not in others:
-        raise ExistingFileError(f'{out} has files that are not predictions: pass an empty or new folder to --out')
+        what = f'files that are not predictions, such as {others[0]}'
+        raise ExistingFileError(f'{out} has {what}: pass an empty or new folder to --out')
 
 
 @dataclass

@@ -44,8 +44,9 @@ def test_folders_globs_and_files_are_taken_in_order_and_once(folder):
     assert names('a[1].jpg') == ['a[1].jpg']  # no glob
 
 
-def test_a_list_has_one_input_per_line(folder):
-    (folder / 'list.TXT').write_text('\ufeffb/c\n\n# not this one\n  a.jpg \nb/*.png\na.jpg\n', 'utf-8')
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_a_list_has_one_input_per_line(folder, encoding):
+    (folder / 'list.TXT').write_text('b/c\n\n# not this one\n  a.jpg \nb/*.png\na.jpg\n', encoding)
     assert names('list.TXT', 'b/1.JPG') == ['b/c/3.jpeg', 'a.jpg', 'b/2.png', 'b/1.JPG']
 
 

@@ -119,11 +119,14 @@ def test_folder_that_cannot_be_used(tmp_path):
     (tmp_path / 'full' / 'mine').write_text('')
     with pytest.raises(FileExistsError, match='file: cannot write into this folder: File exists'):
         prepare_folder(tmp_path / 'file')
-    with pytest.raises(FileExistsError, match='full has files that are not predictions'):
+    (tmp_path / 'full' / '.DS_Store').write_text('')
+    with pytest.raises(FileExistsError, match='full has files that are not predictions, such as mine: pass'):
         prepare_folder(tmp_path / 'full')
     with pytest.raises(OSError, match='below: cannot write into this folder'):
         prepare_folder(tmp_path / 'file' / 'below')
-    assert files(tmp_path) == ['file', 'full/mine']
+    (tmp_path / 'full' / 'mine').unlink()
+    prepare_folder(tmp_path / 'full')
+    assert files(tmp_path) == ['file', 'full/.DS_Store']
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason='root can write anywhere')
