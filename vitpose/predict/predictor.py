@@ -16,7 +16,7 @@ from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
 from .detection.auto_detector import choose_detector
 from .detection.two_pass import FOLLOWED_FRAMES, TwoPassDetector, follow
-from .inputs.images import Image, as_frame, is_image
+from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import ExportedModel
 from .models.loading import load_model
 from .poses import Frame, Poses, failed
@@ -160,7 +160,7 @@ class PosePredictor:
             except Exception as raised:
                 problem = raised
 
-        works = self._works(self._read(taken()))
+        works = self._works(read_ahead(taken(), self._pool, self._threads, self.model.metainfo.get('bits')))
         batches = fill_batches(works, self.model.crop_rule, self.batch_size, self._pool)
         wanted = SimpleQueue[Future[Batch | None] | None]()
 
@@ -197,7 +197,8 @@ class PosePredictor:
         last: Poses | None = None  # of this video
         count = 0  # of its frames
         searched = 0.0  # mean score of the keypoints at the last detection
-        for frame in self._read(items):
+        for i, item in enumerate(items):  # nothing is read ahead: the next frame of a camera is to be new
+            frame = read_frame(item, i, self.model.metainfo.get('bits'))
             if frame.name != name or not frame.index:
                 name, last, count = frame.name, None, 0
             if last and count % self.det_every:
@@ -211,9 +212,6 @@ class PosePredictor:
                 last = work.poses
                 searched = float(last.scores.mean()) if is_detected and last.scores.size else searched
             yield work.frame, work.poses
-
-    def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
-        return read_ahead(items, self._pool, self._threads, self.model.metainfo.get('bits'))
 
     def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
         """Prepare the people of frames by their boxes, if necessary detected; an exception is the frame's error."""

@@ -138,6 +138,26 @@ def test_an_exception_of_the_frames_is_raised_after_the_poses_of_those_before_it
     assert errors == [None] * 6
 
 
+@pytest.mark.parametrize('kind', ['array', 'bytes', 'path', 'Pillow'])
+def test_a_live_frame_of_any_kind_is_taken_after_the_one_before_was_predicted(predictor, tmp_path, kind):
+    image, taken = rendered(0)[0], []
+    cv2.imwrite(str(path := tmp_path / 'a.png'), image)
+    kinds = dict(array=image, bytes=path.read_bytes(), path=path, Pillow=Image.open(path))
+
+    def camera():
+        for i in range(4):
+            taken.append(i)
+            yield kinds[kind]
+        raise OSError('camera unplugged')
+
+    seen = []
+    with pytest.raises(OSError, match='^camera unplugged$'):
+        for frame, _ in predictor.stream(camera(), live=True):
+            assert frame.error is None
+            seen.append(len(taken))
+    assert seen == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize('method', ['__iter__', '__next__'])
 def test_an_iterable_that_fails_at_once(predictor, method):
     def fail(self):
