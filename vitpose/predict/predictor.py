@@ -79,6 +79,7 @@ class PosePredictor:
         self._is_told = False  # that a box is far smaller or larger than those of the training set
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
+        self._process: int | None = None  # the one that used it first
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
         self._runner = BatchRunner(model, batch_size, self._lock, self._extras)
         self.batch_size = self._runner.size
@@ -146,6 +147,10 @@ class PosePredictor:
         def is_followed(item: Frame | Image) -> bool:
             return live or (self.det_every > 1 and isinstance(item, Frame) and item.index is not None)
 
+        if self._process not in (None, os.getpid()):  # a fork has none of the threads: it would wait for ever
+            used = f'PosePredictor: used in process {self._process}, and this is its fork {os.getpid()}'
+            raise InputError(f"{used}: load the model in each process, or start processes with 'spawn'")
+        self._process = os.getpid()
         for follows, group in groupby(items, is_followed):
             yield from (self._follow if follows else self._batches)(group)
 

@@ -1,12 +1,16 @@
 """PosePredictor: order, batches, bad frames and boxes, threads, memory."""
 
 import io
+import multiprocessing
+import os
+import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
 import weakref
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,6 +20,7 @@ from PIL import Image
 from tests.unit.predict.tiny_models import rendered
 from vitpose import PosePredictor
 from vitpose.predict import batching
+from vitpose.predict.models.crops import CropRule
 from vitpose.predict.poses import Frame
 
 
@@ -183,6 +188,33 @@ def test_a_stream_whose_frames_never_come_can_be_closed(predictor):
     stream.close()
     assert time.monotonic() - start < 30 and not released.is_set()
     released.set()
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system cannot fork')
+@pytest.mark.parametrize('is_used', [False, True])
+def test_a_predictor_that_was_used_is_refused_in_a_forked_process(is_used):
+    """Its threads are missing there, so that it would wait for ever."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    model = SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1, metainfo={})
+    model.predict = lambda crops: (np.zeros((len(crops), 1, 2)), np.ones((len(crops), 1)))
+    predictor = PosePredictor(model)
+    assert not is_used or predictor(image).scores == 1
+    forking = multiprocessing.get_context('fork')
+    received, sent = forking.Pipe(duplex=False)
+
+    def predict():
+        try:
+            sent.send(str(predictor(image).scores))
+        except ValueError as problem:
+            sent.send(str(problem))
+
+    (child := forking.Process(target=predict, daemon=True)).start()
+    try:
+        assert received.poll(30)
+        expected = f"used in process {os.getpid()}, .* {child.pid}: load the model in each process, or .* 'spawn'"
+        assert re.search(expected if is_used else r'^\[\[1\.\]\]$', received.recv())
+    finally:
+        child.kill()
 
 
 HANGING = """
