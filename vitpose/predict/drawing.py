@@ -47,10 +47,13 @@ def draw_poses(
     """Draw boxes, links and keypoints of `Poses`, and track ids, into a copy of an image (H, W, 3) uint8 BGR.
 
     `metainfo` is as MMPose parses it: skeleton_links, keypoint_id2name, and keypoint_colors and skeleton_link_colors in
-    RGB. OpenCV draws names in other scripts than Latin as question marks.
+    RGB. OpenCV draws names in other scripts than Latin as question marks. ValueError for any other image.
     """
     style = style or DrawStyle()
-    drawn = np.zeros_like(image) if style.blank else image.copy()
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        kind = f'{image.shape} {image.dtype}' if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f'image {kind}: expected an array (H, W, 3) uint8 BGR to draw on, such as that of a Frame')
+    drawn = np.zeros(image.shape, np.uint8) if style.blank else image.copy()
     links = list(zip(metainfo['skeleton_links'], _bgr(metainfo['skeleton_link_colors']), strict=True))
     colors = _bgr(metainfo['keypoint_colors'])
     for i, (points, scores, box) in enumerate(zip(poses.keypoints, poses.scores, poses.boxes, strict=True)):

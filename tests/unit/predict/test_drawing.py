@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.unit.predict.frames import METAINFO, make_poses
 from vitpose.predict.drawing import DrawStyle, draw_poses, track_color
@@ -37,6 +38,30 @@ def test_any_image_size(shape):
     image = np.zeros((*shape, 3), np.uint8)
     assert draw_poses(image, make_poses(2, track=True), METAINFO).shape == image.shape
     assert (draw_poses(image, make_poses(0), METAINFO) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ('image', 'kind'),
+    [
+        (BLANK[..., 0], r'\(60, 80\) uint8'),
+        (BLANK[..., :1], r'\(60, 80, 1\) uint8'),
+        (np.dstack([BLANK, BLANK[..., :1]]), r'\(60, 80, 4\) uint8'),
+        (BLANK / 255, r'\(60, 80, 3\) float64'),
+        (BLANK.astype(np.uint16), r'\(60, 80, 3\) uint16'),
+        (Image.fromarray(BLANK), 'Image'),
+        (None, 'NoneType'),
+    ],
+)
+def test_other_images_are_refused(image, kind):
+    with pytest.raises(ValueError, match=rf'^image {kind}: expected an array \(H, W, 3\) uint8 BGR'):
+        draw_poses(image, make_poses(), METAINFO)
+
+
+def test_an_image_in_another_order_in_memory():
+    turned = np.asfortranarray(BLANK)
+    for style in (DrawStyle(), DrawStyle(blank=True)):
+        expected = draw_poses(BLANK, make_poses(), METAINFO, style)
+        np.testing.assert_array_equal(draw_poses(turned, make_poses(), METAINFO, style), expected)
 
 
 def test_tracks_have_colors_and_numbers():
