@@ -198,14 +198,15 @@ class PosePredictor:
 
     def _follow(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         """Predict one frame after the other, because boxes of a video come from the poses of the frame before."""
-        name: str | None = None
+        name, index = '', 0  # of the frame before
         last: Poses | None = None  # of this video
         count = 0  # of its frames
         searched = 0.0  # mean score of the keypoints at the last detection
         for i, item in enumerate(items):  # nothing is read ahead: the next frame of a camera is to be new
             frame = read_frame(item, i, self.model.metainfo.get('bits'))
-            if frame.name != name or not frame.index:
-                name, last, count = frame.name, None, 0
+            if frame.name != name or not frame.index or frame.index <= index:
+                last, count = None, 0
+            name, index = frame.name, frame.index or 0
             if last and count % self.det_every:
                 frame = follow(frame, last, searched if self._is_one else None)
             count += 1

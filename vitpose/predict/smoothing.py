@@ -28,7 +28,8 @@ def smooth(results: Iterable[tuple[Frame, Poses]], max_gap: int = MAX_GAP) -> It
     for frame, poses in results:
         if poses.track_ids is None:
             raise InputError('smooth: poses without track_ids: pass each frame to Tracker.update before')
-        if waiting and (not frame.index or waiting[-1][0].name != frame.name):
+        before = waiting[-1][0] if waiting else None
+        if before and (not frame.index or before.name != frame.name or frame.index <= (before.index or 0)):
             yield from (_filter(*one, states) for one in waiting)
             waiting, states = [], {}
         waiting.append((frame, poses))

@@ -19,7 +19,7 @@ class _Sequence:
     """What is known of a video, a camera, or the images of a folder."""
 
     tracker: Any
-    count: int = 0  # of frames, also of those with an error
+    number: int = -1  # of the last frame, also of one with an error: its index, or that among the images
     time: float | None = None  # of the last frame, in seconds
     first: Any = None  # boxes of the first frame, until the second one tells the frame rate
     ids: dict[int, int] = field(default_factory=dict)  # ours, by the tracker's
@@ -32,9 +32,10 @@ class Tracker:
     the id at any frame rate. Every box with a score of at least `score_threshold`, that of the detector, can start a
     track, and counts the same; one with a lower score, above 0.1, only continues a track.
 
-    A sequence is a video, a camera, or the images of one folder, also if other folders come in between. Ids count from
-    0 and are not used again in another sequence. A person who appears has the id -1 in the first frame, except for the
-    first frame of a sequence. If the package fails, the frame gets an `error`, and ids start again.
+    A sequence is a video, a camera, or the images of one folder, also if other folders come in between. A video whose
+    `index` does not rise starts again, as another sequence. Ids count from 0 and are not used again in another
+    sequence. A person who appears has the id -1 in the first frame, except for the first frame of a sequence. If the
+    package fails, the frame gets an `error`, and ids start again.
     """
 
     def __init__(self, score_threshold: float = 0.3) -> None:
@@ -47,12 +48,14 @@ class Tracker:
         """Set `poses.track_ids`; call it with each frame, in the order of its sequence."""
         poses.track_ids = np.full(len(poses.boxes), -1, np.int64)
         name = str(Path(frame.name).parent) if frame.index is None else frame.name
-        if name not in self._sequences or frame.index == 0:
-            self._sequences[name] = _Sequence(self._start())
-        self._sequences[name].count += 1
+        sequence = self._sequences.get(name) or _Sequence(self._start())
+        number = sequence.number + 1 if frame.index is None else frame.index
+        if number <= sequence.number:  # the video, or a part of it, starts again
+            sequence = _Sequence(self._start())
+        sequence.number, self._sequences[name] = number, sequence
         try:
             if frame.error is None:
-                self._update(self._sequences[name], frame, poses, poses.track_ids)
+                self._update(sequence, frame, poses, poses.track_ids)
         except Exception as problem:
             frame.error = f'people cannot be tracked: {one_line(problem)}'
             del self._sequences[name]
@@ -64,8 +67,7 @@ class Tracker:
     def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
 
-        number = sequence.count if frame.index is None else frame.index
-        time = number / FRAME_RATE if frame.time is None else frame.time
+        time = sequence.number / FRAME_RATE if frame.time is None else frame.time
         # the library multiplies overlaps by scores, so that a sure person takes the track of an unsure one
         scores = np.where(poses.box_scores >= self.score_threshold, 1, poses.box_scores)
         data: dict[str, Any] = {'row': np.arange(len(scores))}

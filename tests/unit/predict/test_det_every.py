@@ -51,6 +51,8 @@ def test_each_video_and_each_image_of_a_folder_is_detected():
     inputs = [*frames('a.mp4', 2), *later, *frames('c.jpg', 3, index=False)]
     list(PosePredictor(RectangleModel(None), detector, det_every=5).stream(inputs))
     assert detector.count == 1 + 1 + 3
+    list(PosePredictor(RectangleModel(None), detector, det_every=5).stream(later * 3))
+    assert detector.count == 5 + 3  # a part of a video that starts again
 
 
 def test_a_broken_frame_does_not_lose_anybody_and_given_boxes_are_used():

@@ -92,5 +92,9 @@ def test_videos_and_images_are_apart():
     results = list(smooth([*tracked([1], []), *tracked([], [1], name='b.mp4'), *images]))
     assert ids(results) == [[1], [], [], [1], [0], [0]]
     np.testing.assert_array_equal(results[-1][1].keypoints, make_poses(1).keypoints + 40)
+    part, again = ([*tracked([1], [1])][1:] for _ in range(2))  # a part of a video, which starts again
+    again[0][1].keypoints += 40
+    expected = again[0][1].keypoints.copy()
+    np.testing.assert_array_equal(list(smooth(part + again))[-1][1].keypoints, expected)
     with pytest.raises(ValueError, match='smooth: poses without track_ids: pass each frame to Tracker.update'):
         list(smooth([(make_frame(), make_poses(1))]))

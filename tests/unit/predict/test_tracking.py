@@ -136,6 +136,11 @@ def test_times_that_stand_still_jump_or_go_back():
     for index, time in enumerate([0.0, 0.0, 0.04, 0.03, 0.03, 0.5, 0.54, 0.2, 0.6, None, 0.7]):
         assert ids(tracker, make_frame('a.mp4', index=index, time=time)) == [0, 1]
     assert ids(tracker, make_frame('a.mp4', index=0, time=0.0)) == [2, 3]  # the video starts again
+    for expected in ([4, 5], [6, 7]):  # and a part of it
+        for index in range(100, 110):
+            poses = make_poses(2)
+            poses.boxes = poses.boxes + np.float32([4, 0, 4, 0]) * (index - 100)
+            assert ids(tracker, make_frame('b.mp4', index=index, time=index / 25), poses) == expected
 
 
 def test_another_folder_in_between_does_not_end_a_sequence():
