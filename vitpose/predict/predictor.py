@@ -11,6 +11,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from ..errors import InputError, warn
 from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
@@ -66,9 +68,13 @@ class PosePredictor:
         detector_options: Mapping[str, Any] | None = None,
     ):
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
-            if value is not None and (value != 'auto' if isinstance(value, str) else value < 1):
-                raise InputError(f'{name}={value}: expected at least 1')
+            is_auto = value is None or (name, value) == ('batch_size', 'auto')
+            if not is_auto and not (isinstance(value, int | np.integer) and value >= 1):
+                raise InputError(f'{name}={value!r}: expected an integer >= 1')
         self.model = model = load_model(model) if isinstance(model, str | Path) else model
+        if not hasattr(model, 'crop_rule'):
+            expected = 'expected a name, an exported file or what load_model(config, checkpoint) returns'
+            raise InputError(f'model of type {type(model).__name__}: {expected}')
         self._extras = [name for name in getattr(model, 'extras', ()) if uncertainty or name != 'covariance']
         if uncertainty and 'covariance' not in self._extras:
             problem = f'uncertainty: {model.metainfo.get("model")} returns no covariances'

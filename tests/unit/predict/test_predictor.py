@@ -296,8 +296,12 @@ def test_a_detector_finds_the_people_of_frames_without_boxes(predictor):
     assert [len(found.boxes) for found in poses] == [2, 0, len(boxes), 2, 2]
     np.testing.assert_array_equal(poses[3].box_scores, np.float32([0.9, 0.8]))
     assert detecting.detector.calls == [1, 1, 1]
-    with pytest.raises(ValueError, match='batch_size=0: expected at least 1'):
-        PosePredictor(predictor.model, batch_size=0)
+    for value in (0, 2.5, [4], 'all'):
+        with pytest.raises(ValueError, match=re.escape(f'batch_size={value!r}: expected an integer >= 1')):
+            PosePredictor(predictor.model, batch_size=value)
+    assert PosePredictor(predictor.model, batch_size=np.int64(3)).batch_size == 3
+    with pytest.raises(ValueError, match=r'^model of type \w+: expected a name, .* load_model\(.*\) returns$'):
+        PosePredictor(predictor.model.model)
 
 
 class ForeignError(Exception):

@@ -26,6 +26,7 @@ RTMDET = (
 )
 DOWNLOADED = 'nanodet'  # the smaller one of `DETECTORS`
 TIMEOUT_S = 10
+OPTIONS = ('score_threshold', 'nms_threshold', 'categories')  # of `open_detector`
 
 
 class AutoDetector:
@@ -106,7 +107,12 @@ def _download() -> Path | str:
 
 
 def choose_detector(model: 'GraphModel | ExportedModel', detector: Any, **options: Any) -> Any:
-    """Choose the detector by `PosePredictor`'s arguments. ValueError for options of a detector that has its own."""
+    """Choose the detector by `PosePredictor`'s arguments. ValueError for options that are unknown, or cannot apply."""
+    if unknown := options.keys() - set(OPTIONS):
+        raise InputError(f'detector_options: {", ".join(sorted(unknown))}: expected some of {", ".join(OPTIONS)}')
+    if detector and not isinstance(detector, str | Path) and not hasattr(detector, 'batch_size'):
+        expected = "expected None, 'auto', a name or file, or what open_detector returns"
+        raise InputError(f'detector of type {type(detector).__name__}: {expected}')
     kind = model.metainfo.get('objects') if detector == 'auto' else None
     options = {key: value for key, value in options.items() if value is not None}
     if kind == 'person':

@@ -138,6 +138,15 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_can_be_had(home,
     assert AutoDetector(on_gpu).chosen is None and opened[-1] == (nanodet, dict(device='coreml'))
 
 
+@pytest.mark.parametrize('objects', ['person', 'two_pass', None])
+def test_unknown_options_and_what_is_no_detector(objects):
+    model = RectangleModel(objects)
+    with pytest.raises(ValueError, match='^detector_options: score_thr: expected some of score_threshold, nms_thr'):
+        PosePredictor(model, detector_options=dict(score_thr=0.5, nms_threshold=0.5))
+    with pytest.raises(ValueError, match='^detector of type function: expected None, .*open_detector returns$'):
+        PosePredictor(model, lambda images: [])
+
+
 def test_a_detector_by_name(home, image):
     predictor = PosePredictor(RectangleModel(None), 'nanodet', detector_options=dict(score_threshold=0.05))
     assert len(predictor(image).boxes) == 2
@@ -145,8 +154,9 @@ def test_a_detector_by_name(home, image):
         PosePredictor(RectangleModel(None), detector_options=dict(score_threshold=0.05))
     with pytest.raises(ValueError, match='has its own'):
         PosePredictor(RectangleModel('person'), None, detector_options=dict(nms_threshold=0.5))
-    with pytest.raises(ValueError, match='det_every=0: expected at least 1'):
-        PosePredictor(RectangleModel('person'), det_every=0)
+    for value in (0, 1.5, 'auto'):
+        with pytest.raises(ValueError, match=f'det_every={value!r}: expected an integer >= 1'):
+            PosePredictor(RectangleModel('person'), det_every=value)
 
 
 @pytest.mark.parametrize('name', ['yolov8n.pt', 'yolo11n', 'models/yolo26n-pose.pt', 'detr_resnet50', 'a.engine'])
