@@ -69,9 +69,11 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
     one side until they are. Times that start again, as in joined recordings, are continued. Damaged parts are skipped,
     and a ratio beyond `MAX_STRETCH` is ignored. If there are any, or if the video ends before the time in its header,
-    or cannot be opened, the last item is a `Frame` without image whose `error` says so.
+    or cannot be opened, the last item is a `Frame` without image whose `error` says so. ValueError for another stride.
     """
     av = import_optional('av', 'reading videos')
+    if not isinstance(stride, int | np.integer) or stride < 1:
+        raise InputError(f'stride={stride!r}: expected an integer >= 1')
     index, kept, damaged, first, now, until, problems = 0, 0, 0, 0.0, 0.0, 0.0, []
     try:
         with av.open(name) as container:

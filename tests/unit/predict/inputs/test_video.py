@@ -57,6 +57,12 @@ def test_parts_keep_the_index_and_time_of_the_whole_video(tmp_path, part, indice
     assert frame.error == 'no frame from 9 to inf s: it lasts 1.20 s; 30 frames were read'
 
 
+@pytest.mark.parametrize('stride', [0, -2, 1.5, '5'])
+def test_other_strides_are_refused(stride):
+    with pytest.raises(ValueError, match=f'^stride={stride!r}: expected an integer >= 1$'):
+        next(read_video('a.mp4', stride=stride))
+
+
 @pytest.mark.parametrize(
     ('matrix', 'shown'),
     [
