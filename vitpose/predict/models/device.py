@@ -17,7 +17,7 @@ def as_device(name: str) -> torch.device:
     try:
         device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if name == 'auto' else name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as problem:
+    except (RuntimeError, AssertionError, TypeError) as problem:
         reason, expected = str(problem).splitlines()[0], "expected 'auto', 'cpu', 'cuda' (or 'cuda:1', ...) or 'mps'"
         raise InputError(f'device={name!r}: {reason}; {expected}') from problem
     return device

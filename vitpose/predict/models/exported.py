@@ -25,7 +25,7 @@ class ExportedModel:
         self.file = Path(file)
         if not self.file.is_file():
             raise MissingFileError(f'{file}: no such file')
-        self.network = KINDS[self.file.suffix](self.file, device)
+        self.network = KINDS[self.file.suffix](self.file, str(device))  # also a torch.device
         self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo | {'model': self.file.name}
         self.num_keypoints, self.extras = len(self.info.keypoint_names), tuple(self.info.extras)

@@ -47,6 +47,11 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
     assert 'one, two' in capsys.readouterr().out
 
 
+def test_a_device_of_torch_is_that_of_its_name(file):
+    torch = pytest.importorskip('torch')
+    assert PosePredictor.load(file, device=torch.device('cpu')).model.device == 'cpu'
+
+
 @pytest.mark.parametrize(
     ('changes', 'arguments', 'message'),
     [
@@ -58,6 +63,7 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
         ({}, dict(flip_test=True), 'flip_test=True: this file was exported with False'),
         ({}, dict(checkpoint='a.pth'), 'with checkpoint=a.pth: only with a config; an exported file is complete'),
         ({}, dict(device='tpu'), "device='tpu': unknown device; expected 'auto', 'cpu', 'cuda'"),
+        ({}, dict(device=0), "device='0': unknown device; expected 'auto', 'cpu', 'cuda'"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):

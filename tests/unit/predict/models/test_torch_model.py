@@ -167,6 +167,7 @@ def test_configs_of_the_package_are_found_from_any_folder(tmp_path, monkeypatch)
     ('options', 'message'),
     [
         (dict(device='gpu'), "device='gpu': .*expected 'auto', 'cpu', 'cuda'"),
+        (dict(device=None), "device=None: .*expected 'auto', 'cpu', 'cuda'"),
         (dict(device='cuda:99'), "device='cuda:99': .*expected 'auto', 'cpu', 'cuda'"),
         (dict(precision='int8'), "precision='int8': expected 'fp32', 'bf16', 'fp16'"),
         (dict(precision='fp16', device='cpu'), "precision='fp16' needs a CUDA GPU"),
