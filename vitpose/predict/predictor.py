@@ -140,9 +140,10 @@ class PosePredictor:
         """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
         With `live`, as for a camera, a frame is taken only when the one before it was predicted, so that it is new.
-        Frames with neither image nor error are read from their names. A frame that cannot be read, cropped, predicted
-        or decoded is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised
-        here, after the poses of the frames before it.
+        Without it, frames are taken ahead; arrays are not copied, so that each frame needs a new one. Frames with
+        neither image nor error are read from their names. A frame that cannot be read, cropped, predicted or decoded is
+        yielded with an `error` and poses of no people. What iterating over `frames` raises is raised here, after the
+        poses of the frames before it.
         """
         if is_image(frames) or isinstance(frames, str | os.PathLike | Frame) or not hasattr(frames, '__iter__'):
             kind = type(frames).__name__
