@@ -79,7 +79,7 @@ def test_auto_is_the_largest_batch_that_fits():
     assert run(runner, 70)[1:] == [128, 128, 128, 128, 64, 8] and runner.size == 64
     assert PosePredictor(Model(device='cpu'), None, batch_size='auto').batch_size == 16
     assert PosePredictor(Model(), None, batch_size='auto').batch_size == 1024
-    with pytest.raises(ValueError, match='batch_size=all: expected at least 1'):
+    with pytest.raises(ValueError, match="batch_size='all': expected an integer >= 1"):
         PosePredictor(Model(), None, batch_size='all')
 
 
