@@ -103,8 +103,8 @@ def test_bits_of_16_bit_images_are_those_of_the_whole_set_in_training_testing_an
 
 
 def test_files_and_config(dataset, tmp_path):
-    path, out = makers.write_coco(tmp_path / 'mäuse', makers.coco(20)), tmp_path / 'my mice'
-    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch', out='my mice')
+    path, out = makers.write_coco(tmp_path / 'mäuse', makers.coco(20)), tmp_path / "Anna's mice"
+    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch', out="Anna's mice")
     splits = {split: COCO(str(out / f'{split}.json')) for split in ('train', 'val')}
     assert {split: len(coco.imgs) for split, coco in splits.items()} == {'train': 18, 'val': 2}
     for coco in splits.values():
@@ -457,7 +457,7 @@ def two_categories(tmp_path):
 
 @pytest.mark.parametrize(('category', 'name'), [('white rat', 'white_rat'), ('train', 'train_')])  # a module's method
 def test_each_category_becomes_a_decoder_of_one_network(category, name, two_categories, tmp_path, capsys):
-    out, folders = tmp_path / 'out', ('mouse', name)
+    out, folders = tmp_path / "Anna's", ('mouse', name)
     two_categories.write_text(two_categories.read_text().replace('white rat', category))
     assert main(['dataset', str(two_categories), '--category', 'each', '--arch', 'tiny', '--out', str(out)]) == 0
     said = capsys.readouterr().out
