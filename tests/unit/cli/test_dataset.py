@@ -397,6 +397,24 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
 
 
+@pytest.mark.parametrize('kind', ['CheckedCocoDataset', 'CocoDataset'])
+def test_check_reads_the_labels_where_a_config_validates_on_found_boxes(kind, dataset, mice, tmp_path, capsys):
+    dataset(mice)
+    config, file = tmp_path / 'out/config.py', tmp_path / 'out/val.json'
+    content = json.loads(file.read_text())
+    boxes = [dict(image_id=1, category_id=1, bbox=[x, 4, 34, 42], score=0.9) for x in (2, 30)]
+    (tmp_path / 'out/boxes.json').write_text(json.dumps(boxes))
+    text = config.read_text().replace("'CheckedCocoDataset'", repr(kind))
+    config.write_text(text.replace("'val.json', pipe", "'val.json', bbox_file=data_root + 'boxes.json', pipe"))
+    assert Config.fromfile(config).val_dataloader.dataset.bbox_file == f'{tmp_path}/out/boxes.json'
+    assert main(['check', str(config), '--strict']) == 0
+    count = len(content['annotations'])
+    assert f'out, val: {len(content["images"])} images, {count} instances\n- nothing found' in capsys.readouterr().out
+    file.write_text(json.dumps(content | dict(annotations=[])))  # as COCO's test-dev
+    assert main(['check', str(config)]) == 0
+    assert 'out, val: 1 images, 0 instances\n- check: 1 images have no instance' in capsys.readouterr().out
+
+
 CHANGES = {
     'annotations[1]: id: expected a unique integer, got nothing': lambda c: c['annotations'][1].pop('id'),
     'annotations[0]: id: expected a unique integer, got 1': lambda c: c['annotations'][1].update(id=1),
