@@ -372,6 +372,21 @@ def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
     assert config.default_hooks.checkpoint.save_best == 'PCK@0.05/PCK'
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_a_box_around_a_single_keypoint_is_not_derived_without_a_word(several, dataset, tmp_path):
+    """The keypoint is always in its middle: a network that says so has the best score."""
+    content = makers.coco(12, names=['nose'])
+    content['annotations'] = [dict(row, bbox=None) for row in content['annotations']]
+    if several:
+        content['annotations'].append(dict(content['annotations'][3], id=99, keypoints=[20, 20, 2]))
+    _, said, problems = dataset(makers.write_coco(tmp_path / 'data', content))
+    contents = [json.loads((tmp_path / f'out/{part}.json').read_text()) for part in ('train', 'val')]
+    rows = [row for content in contents for row in content['annotations']]
+    assert {tuple(row['bbox'][2:]) for row in rows} == {(4, 4) if several else (80, 60)}
+    assert ('12 boxes are the whole image: one labeled keypoint tells no size' in said) != several
+    assert ('check: 13 instances have one labeled keypoint and no box' in problems) == several
+
+
 def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(dataset, mice, refuses, tmp_path, capsys):
     dataset(mice)
     file = tmp_path / 'out/val.json'
