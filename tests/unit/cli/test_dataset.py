@@ -174,6 +174,28 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, dataset, mice, refuses, 
     assert trained == [False, True]
 
 
+@pytest.mark.parametrize(
+    'options', [dict(stride=8), dict(attention=dict(window_size=(8, 6)))], ids=['stride', 'windows']
+)
+def test_the_stride_and_windows_of_the_start_are_kept(options, dataset, mice, tmp_path):
+    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=128, num_heads=2), img_size=(256, 192), **options)
+    stride = options.get('stride', 16)
+    head = dict(type='ClassicHead', in_channels=128, out_channels=5, feature_stride=stride)
+    head['loss'] = dict(type='KeypointMSELoss')
+    source = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
+    meta = dict(cfg=Config(dict(model=dict(backbone=backbone))).pretty_text)
+    torch.save(dict(state_dict=source.state_dict(), meta=meta), tmp_path / 'pose.pth')
+    config, *_ = dataset(mice, '--from', tmp_path / 'pose.pth')
+    assert config.model.backbone.pretrain_img_size == (256, 192)
+    model = MODELS.build(config.model)
+    load_checkpoint(model, config.load_from)
+    images = torch.randn(1, 3, 256, 192)
+    with torch.no_grad():
+        maps, expected = (each.eval().backbone(images)[0] for each in (model, source))
+        assert model.head.forward((maps,)).shape == (1, 4, 64, 48)
+    assert torch.equal(maps, expected)
+
+
 @pytest.mark.parametrize('recorded', [True, False])
 def test_a_named_size_with_other_heads_keeps_its_heads(recorded, dataset, mice, refuses, tmp_path, monkeypatch):
     """DINOv2's ViT-S has the depth and width of ViTPose-S, but half as many attention heads."""
