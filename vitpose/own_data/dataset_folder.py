@@ -117,8 +117,8 @@ def make_joint_dataset(
     """Write a dataset per category below `out`, and a config that trains one network with a decoder for each.
 
     An image that is held out for one category is held out for all. `out` appears once it is complete. The arguments
-    are those of `make_dataset`. Returns the names of the datasets, which are their folders. ValueError as there, or if
-    two categories differ only in characters that a name cannot have.
+    are those of `make_dataset`. Returns the names of the datasets, which are their folders. ValueError as there, if two
+    categories differ only in characters that a name cannot have, or if all images of one are held out.
     """
     names = [re.sub(r'\W+', '_', annotations.category) for annotations in datasets]
     names = [f'{name}_' if hasattr(ModuleDict, name) else name for name in names]  # they become names of modules
@@ -135,6 +135,9 @@ def make_joint_dataset(
         moved = [photo for photo in parts['train'] if photo.path in held_out]
         parts['train'] = [photo for photo in parts['train'] if photo.path not in held_out]
         parts['val'] += moved
+        if not parts['train']:
+            reason = 'all its images are held out, for it or another category'
+            raise InputError(f'{annotations.category}: {reason}: --split-by image holds out fewer')
         if moved:
             annotations.notes.append(f'{len(moved):,} more images are held out, as for another category')
     out.parent.mkdir(parents=True, exist_ok=True)

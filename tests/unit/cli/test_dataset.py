@@ -558,6 +558,22 @@ def test_categories_that_share_a_name_or_are_rare_are_refused(two_categories, tm
     assert not (tmp_path / 'out').exists()
 
 
+def test_a_category_of_which_all_videos_are_held_out_is_refused_with_the_reason(tmp_path, refuses):
+    """Of two videos with mice, the other is held out for the rats."""
+    content = makers.coco(36)
+    for i, image in enumerate(content['images']):
+        image['file_name'] = f'cage{i // 12}/frame_{i % 12}.png'
+    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
+    rats = [
+        dict(row, id=100 + row['id'], category_id=2, keypoints=row['keypoints'][:6]) for row in content['annotations']
+    ]
+    content['annotations'] = content['annotations'][:24] + rats[12:]
+    path = makers.write_coco(tmp_path / 'data', content)
+    words = ('dataset', path, '--category', 'each', '--arch', 'tiny', '--out', tmp_path / 'out')
+    refuses(*words, message='mouse: all its images are held out, for it or another category: --split-by image')
+    assert main([*map(str, words), '--split-by', 'image']) == 0
+
+
 def test_bad_input(refuses, tmp_path):
     path = makers.write_coco(tmp_path / 'data', makers.coco(3))
     refuses('dataset', path, '--out', tmp_path / 'out', message='3 annotated images: expected at least 10')
