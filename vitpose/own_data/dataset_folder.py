@@ -21,7 +21,7 @@ from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import ImageFile, read_files
 from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable, is_scaled
-from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
+from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share, use_whole_images
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
 from .deriving.network import choose_network
@@ -69,6 +69,9 @@ def make_dataset(
     scaled = sum(_scale(photo, files[photo.path]) for photo in photos if scale_labels)
     instances = [instance for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
+    alone = all(len(photo.instances) - len(find_repeated(photo.instances)) < 2 for photo in annotations.photos)
+    sizes = {path: file.size for path, file in files.items() if file.size}
+    whole = use_whole_images(photos, sizes) if alone else 0
     sides = find_sides(annotations.labels, instances)
     _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict, say)
     splits = _choose_usable(splits, files)
@@ -76,8 +79,6 @@ def make_dataset(
     instances = [instance for photo in photos for instance in photo.instances]
     input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
     bits = max((file.bits for file in files.values() if file.bits), default=None)
-    alone = all(len(photo.instances) - len(find_repeated(photo.instances)) < 2 for photo in annotations.photos)
-    sizes = {path: file.size for path, file in files.items() if file.size}
     more = (bits, known, find_resultant_length(instances), alone, find_box_share(photos, sizes))
     plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, *more)
     notes = [
@@ -85,6 +86,7 @@ def make_dataset(
         *([f'{turned:,} images are rotated by EXIF data: labels are of the {exif} images'] if turned else []),
         *([f'--exif stored: {rotated - turned:,} images had the upright size: not turned'] if rotated > turned else []),
         *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
+        *([f'{whole:,} boxes are the whole image: one labeled keypoint tells no size'] if whole else []),
         *_describe(plan, instances, why),
     ]
     for note in notes:
@@ -115,8 +117,8 @@ def make_joint_dataset(
     """Write a dataset per category below `out`, and a config that trains one network with a decoder for each.
 
     An image that is held out for one category is held out for all. `out` appears once it is complete. The arguments
-    are those of `make_dataset`. Returns the names of the datasets, which are their folders. ValueError as there, or if
-    two categories differ only in characters that a name cannot have.
+    are those of `make_dataset`. Returns the names of the datasets, which are their folders. ValueError as there, if two
+    categories differ only in characters that a name cannot have, or if all images of one are held out.
     """
     names = [re.sub(r'\W+', '_', annotations.category) for annotations in datasets]
     names = [f'{name}_' if hasattr(ModuleDict, name) else name for name in names]  # they become names of modules
@@ -133,6 +135,9 @@ def make_joint_dataset(
         moved = [photo for photo in parts['train'] if photo.path in held_out]
         parts['train'] = [photo for photo in parts['train'] if photo.path not in held_out]
         parts['val'] += moved
+        if not parts['train']:
+            reason = 'all its images are held out, for it or another category'
+            raise InputError(f'{annotations.category}: {reason}: --split-by image holds out fewer')
         if moved:
             annotations.notes.append(f'{len(moved):,} more images are held out, as for another category')
     out.parent.mkdir(parents=True, exist_ok=True)

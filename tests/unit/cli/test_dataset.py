@@ -103,8 +103,8 @@ def test_bits_of_16_bit_images_are_those_of_the_whole_set_in_training_testing_an
 
 
 def test_files_and_config(dataset, tmp_path):
-    path, out = makers.write_coco(tmp_path / 'mäuse', makers.coco(20)), tmp_path / 'my mice'
-    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch', out='my mice')
+    path, out = makers.write_coco(tmp_path / 'mäuse', makers.coco(20)), tmp_path / "Anna's mice"
+    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch', out="Anna's mice")
     splits = {split: COCO(str(out / f'{split}.json')) for split in ('train', 'val')}
     assert {split: len(coco.imgs) for split, coco in splits.items()} == {'train': 18, 'val': 2}
     for coco in splits.values():
@@ -172,6 +172,28 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, dataset, mice, refuses, 
     assert model.head.final_layer.out_channels == 4 and model.backbone.layers[0].attn.num_heads == 2
     trained = [any(weight.requires_grad for weight in block.parameters()) for block in model.backbone.layers]
     assert trained == [False, True]
+
+
+@pytest.mark.parametrize(
+    'options', [dict(stride=8), dict(attention=dict(window_size=(8, 6)))], ids=['stride', 'windows']
+)
+def test_the_stride_and_windows_of_the_start_are_kept(options, dataset, mice, tmp_path):
+    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=128, num_heads=2), img_size=(256, 192), **options)
+    stride = options.get('stride', 16)
+    head = dict(type='ClassicHead', in_channels=128, out_channels=5, feature_stride=stride)
+    head['loss'] = dict(type='KeypointMSELoss')
+    source = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
+    meta = dict(cfg=Config(dict(model=dict(backbone=backbone))).pretty_text)
+    torch.save(dict(state_dict=source.state_dict(), meta=meta), tmp_path / 'pose.pth')
+    config, *_ = dataset(mice, '--from', tmp_path / 'pose.pth')
+    assert config.model.backbone.pretrain_img_size == (256, 192)
+    model = MODELS.build(config.model)
+    load_checkpoint(model, config.load_from)
+    images = torch.randn(1, 3, 256, 192)
+    with torch.no_grad():
+        maps, expected = (each.eval().backbone(images)[0] for each in (model, source))
+        assert model.head.forward((maps,)).shape == (1, 4, 64, 48)
+    assert torch.equal(maps, expected)
 
 
 @pytest.mark.parametrize('recorded', [True, False])
@@ -372,6 +394,21 @@ def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
     assert config.default_hooks.checkpoint.save_best == 'PCK@0.05/PCK'
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_a_box_around_a_single_keypoint_is_not_derived_without_a_word(several, dataset, tmp_path):
+    """The keypoint is always in its middle: a network that says so has the best score."""
+    content = makers.coco(12, names=['nose'])
+    content['annotations'] = [dict(row, bbox=None) for row in content['annotations']]
+    if several:
+        content['annotations'].append(dict(content['annotations'][3], id=99, keypoints=[20, 20, 2]))
+    _, said, problems = dataset(makers.write_coco(tmp_path / 'data', content))
+    contents = [json.loads((tmp_path / f'out/{part}.json').read_text()) for part in ('train', 'val')]
+    rows = [row for content in contents for row in content['annotations']]
+    assert {tuple(row['bbox'][2:]) for row in rows} == {(4, 4) if several else (80, 60)}
+    assert ('12 boxes are the whole image: one labeled keypoint tells no size' in said) != several
+    assert ('check: 13 instances have one labeled keypoint and no box' in problems) == several
+
+
 def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(dataset, mice, refuses, tmp_path, capsys):
     dataset(mice)
     file = tmp_path / 'out/val.json'
@@ -395,6 +432,24 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     del content['images'][0]['width']
     file.write_text(json.dumps(content))
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
+
+
+@pytest.mark.parametrize('kind', ['CheckedCocoDataset', 'CocoDataset'])
+def test_check_reads_the_labels_where_a_config_validates_on_found_boxes(kind, dataset, mice, tmp_path, capsys):
+    dataset(mice)
+    config, file = tmp_path / 'out/config.py', tmp_path / 'out/val.json'
+    content = json.loads(file.read_text())
+    boxes = [dict(image_id=1, category_id=1, bbox=[x, 4, 34, 42], score=0.9) for x in (2, 30)]
+    (tmp_path / 'out/boxes.json').write_text(json.dumps(boxes))
+    text = config.read_text().replace("'CheckedCocoDataset'", repr(kind))
+    config.write_text(text.replace("'val.json', pipe", "'val.json', bbox_file=data_root + 'boxes.json', pipe"))
+    assert Config.fromfile(config).val_dataloader.dataset.bbox_file == f'{tmp_path}/out/boxes.json'
+    assert main(['check', str(config), '--strict']) == 0
+    count = len(content['annotations'])
+    assert f'out, val: {len(content["images"])} images, {count} instances\n- nothing found' in capsys.readouterr().out
+    file.write_text(json.dumps(content | dict(annotations=[])))  # as COCO's test-dev
+    assert main(['check', str(config)]) == 0
+    assert 'out, val: 1 images, 0 instances\n- check: 1 images have no instance' in capsys.readouterr().out
 
 
 CHANGES = {
@@ -457,7 +512,7 @@ def two_categories(tmp_path):
 
 @pytest.mark.parametrize(('category', 'name'), [('white rat', 'white_rat'), ('train', 'train_')])  # a module's method
 def test_each_category_becomes_a_decoder_of_one_network(category, name, two_categories, tmp_path, capsys):
-    out, folders = tmp_path / 'out', ('mouse', name)
+    out, folders = tmp_path / "Anna's", ('mouse', name)
     two_categories.write_text(two_categories.read_text().replace('white rat', category))
     assert main(['dataset', str(two_categories), '--category', 'each', '--arch', 'tiny', '--out', str(out)]) == 0
     said = capsys.readouterr().out
@@ -501,6 +556,22 @@ def test_categories_that_share_a_name_or_are_rare_are_refused(two_categories, tm
     message = 'm:o: 7 annotated images: expected at least 10'
     refuses('dataset', two_categories, '--category', 'each', '--out', tmp_path / 'out', message=message)
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_category_of_which_all_videos_are_held_out_is_refused_with_the_reason(tmp_path, refuses):
+    """Of two videos with mice, the other is held out for the rats."""
+    content = makers.coco(36)
+    for i, image in enumerate(content['images']):
+        image['file_name'] = f'cage{i // 12}/frame_{i % 12}.png'
+    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
+    rats = [
+        dict(row, id=100 + row['id'], category_id=2, keypoints=row['keypoints'][:6]) for row in content['annotations']
+    ]
+    content['annotations'] = content['annotations'][:24] + rats[12:]
+    path = makers.write_coco(tmp_path / 'data', content)
+    words = ('dataset', path, '--category', 'each', '--arch', 'tiny', '--out', tmp_path / 'out')
+    refuses(*words, message='mouse: all its images are held out, for it or another category: --split-by image')
+    assert main([*map(str, words), '--split-by', 'image']) == 0
 
 
 def test_bad_input(refuses, tmp_path):

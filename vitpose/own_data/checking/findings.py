@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import Instance, Photo
-from ..deriving.instance_boxes import find_box
+from ..deriving.instance_boxes import find_box, has_no_extent
 from .checked_images import MISSING, ImageFile
 
 CORNERS = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
@@ -133,6 +133,8 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
     if not xy.any(1).all():
         problems.append(('instances have labeled keypoints at 0, 0, as tools write missing ones', False))
+    if has_no_extent(instance):
+        problems.append(('instances have one labeled keypoint and no box: the crop is the few pixels around it', False))
     x, y, w, h = (round(value, 2) for value in find_box(instance))  # as it is written
     if not (np.isfinite((x, y, w, h)).all() and w > 0 and h > 0):
         problems.append(('instances have a box without area', True))

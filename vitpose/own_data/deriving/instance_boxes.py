@@ -30,6 +30,28 @@ def drop_tight_boxes(instances: Iterable[Instance]) -> int:
     return count
 
 
+def use_whole_images(photos: Iterable[Photo], sizes: Sizes) -> int:
+    """Make the image of (w, h) pixels the box of an instance without box and extent inside it; return their number.
+
+    A box around a single labeled keypoint says nothing of the object, and has the keypoint always in its middle.
+    """
+    count = 0
+    for photo in photos:
+        for instance in filter(has_no_extent, photo.instances):
+            x, y, w, h = find_box(instance)
+            width, height = sizes.get(photo.path, (0, 0))
+            if 0 <= x + w / 2 < width and 0 <= y + h / 2 < height:
+                instance.box = (0.0, 0.0, float(width), float(height))
+                count += 1
+    return count
+
+
+def has_no_extent(instance: Instance) -> bool:
+    """Answer whether an instance without box has labeled keypoints at one point alone, usually a single one."""
+    xy = instance.keypoints[instance.keypoints[:, 2] > 0, :2]
+    return instance.box is None and len(xy) > 0 and not np.ptp(xy, 0).any()
+
+
 def find_box(instance: Instance) -> Box:
     """Return the box x y width height in image pixels: the annotated one, or one around the labeled keypoints."""
     return box_around(instance.keypoints) if instance.box is None else instance.box

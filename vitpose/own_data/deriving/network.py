@@ -9,6 +9,7 @@ from vitpose_mm.networks.vit_sizes import SIZES
 
 from ...errors import InputError
 from ...models.names import DEFAULT, model_file
+from ...predict.models.description import read_recorded_config, recorded_vit
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
@@ -66,7 +67,10 @@ def choose_network(arch: str | None, start: str | None) -> Network:
             notes.append(f'{heads} attention heads of 64 channels assumed: the file does not record their number')
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
-    backbone += _image_size(parts, notes)
+    recorded = recorded_vit(read_recorded_config(loaded.meta))
+    backbone += ''.join(f', {key}={value!r}' for key, value in recorded.items())
+    head += f', feature_stride={recorded["stride"]}' if recorded.get('stride') else ''
+    backbone += _image_size(parts, recorded.get('stride'), notes)
     if not parts.heads:
         notes.append(f'{path.name} is a ViT alone: the decoder starts from random weights')
         backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
@@ -80,9 +84,9 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
 
 
-def _image_size(parts: ModelParts, notes: list[str]) -> str:
+def _image_size(parts: ModelParts, stride: int | None, notes: list[str]) -> str:
     """Return the argument with the image size of the position table, by its recorded or known grid."""
-    count, side = parts.vit['pos_embed'].shape[1], parts.vit['patch_embed.proj.weight'].shape[2]
+    count, side = parts.vit['pos_embed'].shape[1], stride or parts.vit['patch_embed.proj.weight'].shape[2]
     if parts.grid is None:
         notes.append(f'{count} positions on an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py')
         return ''

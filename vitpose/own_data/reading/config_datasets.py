@@ -26,7 +26,7 @@ class ConfigDataset:
 
 
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
-    """Build the datasets of a config without their pipelines.
+    """Build the datasets of a config without their pipelines, with annotated boxes instead of found ones.
 
     ValueError if a dataset has no image with keypoints, or a file lacks what its class needs; OSError if a file does
     not exist.
@@ -51,6 +51,8 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
             is_unchecked = file.suffix == '.json' and reader is BaseCocoStyleDataset._load_annotations
             is_read = is_unchecked or (file.suffix == '.json' and file.is_file())
             content = parse_json(file.read_bytes(), str(file)) if is_read else None
+            if isinstance(content, dict) and content.get('annotations'):
+                dataset.bbox_file = None  # its boxes come with keypoints at (0, 0), marked as visible
             if is_unchecked and not dataset.bbox_file:
                 _check_content(dataset, content)
             with quiet():
@@ -94,7 +96,7 @@ def _read_photos(dataset: Any, content: Any) -> list[Photo]:
         info = dataset.get_data_info(i)
         path = info['img_path']
         photo = photos.setdefault(path, Photo(Path(path), path, size=sizes.get(info.get('img_id'))))
-        if info.get('keypoints') is None:
+        if info.get('keypoints') is None or getattr(dataset, 'bbox_file', None):
             continue
         visible = np.asarray(info['keypoints_visible'], float)[0].reshape(-1, 1)
         x1, y1, x2, y2 = map(float, info['bbox'][0])

@@ -94,7 +94,7 @@ def config_text(plan: DatasetPlan) -> str:
     return f'''"""{title}. Written by `vitpose dataset`."""
 
 _base_ = {bases}
-data_root = '{{{{ fileDirname }}}}/'
+data_root = """{{{{ fileDirname }}}}/"""
 work_dir = data_root + 'run'
 {box_line}
 input_size, heatmap_size = {plan.input_size}, {heatmap_size}  # w, h

@@ -15,7 +15,7 @@ def detector_text(name: str, category: str, images: int) -> str:
     return f'''"""Boxes of {name}, for `vitpose train`: {images:,} images. Written by `vitpose dataset`."""
 
 _base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
-data_root = '{{{{ fileDirname }}}}/'
+data_root = """{{{{ fileDirname }}}}/"""
 work_dir = data_root + 'detector'
 load_from = (  # None: from random weights
     {COCO_FOLDER!r}

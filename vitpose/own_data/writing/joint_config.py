@@ -38,7 +38,7 @@ def write_joint_config(out: Path, plans: Sequence[DatasetPlan], input_size: tupl
     text = f'''"""{names}: a decoder for each, {train:,} instances for training. Written by `vitpose dataset`."""
 
 _base_ = {bases}
-data_root = '{{{{ fileDirname }}}}/'
+data_root = """{{{{ fileDirname }}}}/"""
 work_dir = data_root + 'run'
 objects = {objects!r}  # how prediction finds them
 box_share = {min(shares), max(shares)}  # what part of an image the boxes take

@@ -3,7 +3,13 @@ from pathlib import Path
 import numpy as np
 
 from vitpose.own_data.annotations import Instance, Photo
-from vitpose.own_data.deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
+from vitpose.own_data.deriving.instance_boxes import (
+    choose_input_size,
+    drop_tight_boxes,
+    find_box,
+    find_box_share,
+    use_whole_images,
+)
 
 
 def test_boxes():
@@ -11,6 +17,15 @@ def test_boxes():
     assert find_box(Instance(points, '')) == (4, 14, 52, 32)  # 15% of 40 on each side
     assert find_box(Instance(points[:1], '')) == (8, 18, 4, 4)
     assert find_box(Instance(points, '', (1, 2, 3, 4))) == (1, 2, 3, 4)
+
+
+def test_one_labeled_keypoint_has_the_whole_image_as_its_box():
+    points, box = np.array([(10, 20, 2), (50, 40, 0)], float), (1, 2, 3, 4)
+    others = [points * (1, 1, 0), points + (0, 0, 1), points + (90, 0, 0)]  # without labels, of two, outside
+    photo = Photo(Path('a.png'), 'a.png', [Instance(points, ''), Instance(points, '', box)])
+    photo.instances += [Instance(values, '') for values in others]
+    assert use_whole_images([photo, Photo(Path('b.png'), '', [Instance(points, '')])], {photo.path: (80, 60)}) == 1
+    assert [instance.box for instance in photo.instances] == [(0, 0, 80, 60), box, None, None, None]
 
 
 def test_single_boxes_of_another_size_are_not_in_the_range_of_shares():
