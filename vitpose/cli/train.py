@@ -65,6 +65,10 @@ def run(args: argparse.Namespace) -> None:
     if (has_run := any(work_dir.glob('*.pth'))) != args.resume:
         problem = 'has checkpoints of an earlier run: pass --resume' if has_run else 'has no checkpoint: omit --resume'
         raise InputError(f'{work_dir} {problem}, or another --work-dir')
+    epochs = args.epochs or config.train_cfg.max_epochs
+    if args.resume and (planned := configs.read_planned_epochs(work_dir / args.config.name)) not in (None, epochs):
+        kept = f'{work_dir} has a run of {planned} epochs, whose schedule --resume keeps, not {epochs}'
+        raise InputError(f'{kept}: pass --epochs {planned}, or start a new run with another --work-dir')
     samples, batch = configs.count_samples(config), config.train_dataloader.get('batch_size', 1)
     if args.batch not in (None, 'auto') and (batch := int(args.batch)) * count > samples:
         raise InputError(f'--batch {batch} on {count} devices: the training set has {samples:,} samples')
@@ -81,7 +85,6 @@ def run(args: argparse.Namespace) -> None:
         if args.patience:
             stopping = dict(monitor=score, rule=rule, patience=args.patience, min_delta=MIN_DELTA)
             options |= _hook('early_stopping', type='EarlyStoppingHook', **stopping)
-        epochs = options.get('train_cfg.max_epochs', config.train_cfg.max_epochs)
         words = [f'{key}={value}'.replace(' ', '') for key, value in options.items()]
         words = ['--resume'] * args.resume + ['--cfg-options', *args.cfg_options, *words]
         print(f'{samples:,} samples, {epochs} epochs, batch size {batch}; log: {work_dir / training.LOG}', flush=True)

@@ -33,6 +33,11 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
     return config, score if isinstance(score, str) else score[0]
 
 
+def read_planned_epochs(file: Path) -> int | None:
+    """Return the epochs of a run, whose config MMEngine has written to `file`; None without it. Errors as above."""
+    return read_training_config(file, {})[0].train_cfg.max_epochs if file.is_file() else None
+
+
 def count_samples(config: Any) -> int:
     """Count the instances with labeled keypoints in the COCO files of the training set, or the entries of other files.
 

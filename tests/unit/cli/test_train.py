@@ -85,6 +85,16 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
     refuses('train', config, message='run has checkpoints of an earlier run: pass --resume, or another --work-dir')
 
 
+def test_a_run_is_resumed_for_the_epochs_of_its_schedule(config, train, refuses, tmp_path):
+    train()
+    (tmp_path / 'run/config.py').write_text(config.read_text().replace('max_epochs=20', 'max_epochs=40'))
+    message = 'run has a run of 40 epochs, whose schedule --resume keeps, not 20: pass --epochs 40, or start a new run'
+    refuses('train', config, '--resume', message=message)
+    refuses('train', config, '--resume', '--epochs', '60', message='not 60: pass --epochs 40')
+    command, _ = train('--resume', '--epochs', '40')
+    assert 'train_cfg.max_epochs=40' in command
+
+
 def test_no_driver_means_no_gpu(config, refuses, monkeypatch):
     def fail(name):
         raise OSError
