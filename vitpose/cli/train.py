@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> None:
     if args.batch not in (None, 'auto') and not (args.batch.isdecimal() and int(args.batch)):
         raise InputError(f"--batch {args.batch}: expected an integer >= 1, or 'auto'")
     count, changes = choose_devices(args.device), parse_config_options(args.cfg_options)
+    if args.epochs and (given := changes.get('train_cfg.max_epochs')):
+        raise InputError(f'--epochs {args.epochs} and --cfg-options train_cfg.max_epochs={given}: pass one of them')
     from ..runs import training_config as configs
 
     config, score = configs.read_training_config(args.config, changes)
@@ -81,6 +83,7 @@ def run(args: argparse.Namespace) -> None:
             batch = training.find_batch(config, batch)
         rule = config.default_hooks.checkpoint.get('rule', 'greater')
         options = configs.epoch_options(config, args.epochs, -(-samples // (batch * count))) if args.epochs else {}
+        options = {key: value for key, value in options.items() if key not in changes}
         options |= {'train_dataloader.batch_size': batch, **_hook('training_report', type=REPORT_HOOK, score=score)}
         if args.patience:
             stopping = dict(monitor=score, rule=rule, patience=args.patience, min_delta=MIN_DELTA)

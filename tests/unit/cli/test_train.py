@@ -76,6 +76,10 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
         ('--device 0,3', '--device 0,3: CUDA sees 3 GPUs here'),
         ('--resume', 'run has no checkpoint: omit --resume, or another --work-dir'),
         ('--cfg-options train_dataloader.dataset.ann_file=no.json', 'no.json: no such annotation file'),
+        (
+            '--epochs 9 --cfg-options train_cfg.max_epochs=8',
+            '--epochs 9 and --cfg-options train_cfg.max_epochs=8: pass',
+        ),
         ('--cfg-options model=', 'expected a training config, but it has no model'),
     ):
         refuses('train', config, *words.split(), message=message)
@@ -83,6 +87,13 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run/epoch_1.pth').touch()
     refuses('train', config, message='run has checkpoints of an earlier run: pass --resume, or another --work-dir')
+
+
+def test_epochs_leave_the_keys_of_cfg_options_as_they_are(train):
+    given = ['train_cfg.val_interval=7', 'param_scheduler.1.end=33']
+    command, _ = train('--epochs', '40', '--cfg-options', *given)
+    keys = ('train_cfg.val_interval', 'default_hooks.checkpoint.interval', 'param_scheduler.1.end')
+    assert [word for word in command if word.startswith(keys)] == [*given, 'default_hooks.checkpoint.interval=4']
 
 
 def test_a_run_is_resumed_for_the_epochs_of_its_schedule(config, train, refuses, tmp_path):
