@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> None:
         if args.batch == 'auto':
             print('measuring the memory of a training step', flush=True)
             batch = training.find_batch(config, batch)
-        rule = config.default_hooks.checkpoint.get('rule', 'greater')
+        rule = config.default_hooks.checkpoint.get('rule') or 'greater'
+        rule = rule if isinstance(rule, str) else rule[0]  # of the score, as the first one of save_best
         options = configs.epoch_options(config, args.epochs, -(-samples // (batch * count))) if args.epochs else {}
         options = {key: value for key, value in options.items() if key not in changes}
         options |= {'train_dataloader.batch_size': batch, **_hook('training_report', type=REPORT_HOOK, score=score)}

@@ -32,7 +32,12 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
         raise InputError(f'{path}: {type(problem).__name__}: {one_line(problem)}') from problem
     if missing:
         raise InputError(f'{path}: expected a training config, but it has no {", ".join(missing)}')
-    return config, score if isinstance(score, str) else score[0]
+    score = score[0] if isinstance(score, list | tuple) else score
+    # MMEngine removes the spaces in options, as that of --patience
+    if not isinstance(score, str) or score == 'auto' or ' ' in score:
+        expected = "expected the name of a score, without spaces, such as 'coco/AP'"
+        raise InputError(f'{path}: default_hooks.checkpoint.save_best={score!r}: {expected}')
+    return config, score
 
 
 def read_planned_epochs(file: Path) -> int | None:

@@ -89,6 +89,13 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
     refuses('train', config, message='run has checkpoints of an earlier run: pass --resume, or another --work-dir')
 
 
+def test_the_rule_is_that_of_the_first_score(train, config):
+    text = "dict(save_best=['coco/AP', 'NME'], rule=['less', 'greater'])"
+    config.write_text(config.read_text().replace("dict(save_best='coco/AP', rule='greater')", text))
+    command, output = train('--patience', '3')
+    assert 'default_hooks.early_stopping.rule=less' in command and 'coco/AP 0.250' in output
+
+
 def test_epochs_leave_the_keys_of_cfg_options_as_they_are(train):
     given = ['train_cfg.val_interval=7', 'param_scheduler.1.end=33']
     command, _ = train('--epochs', '40', '--cfg-options', *given)

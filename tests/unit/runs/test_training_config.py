@@ -97,6 +97,10 @@ def test_epochs_leave_an_interval_of_checkpoints_in_steps():
             'expected a training config, but it has no model, train_dataloader, .*save_best, train_cfg.max_epochs',
         ),
         (TRAINING + 'train_cfg = dict(max_iters=9)', 'it has no train_cfg.max_epochs$'),
+        *(
+            (TRAINING + f"default_hooks['checkpoint']['save_best'] = {best}", f'save_best={best}: expected the name')
+            for best in ("'auto'", "'coco/AP .5'", 'True')
+        ),
     ],
 )
 def test_configs_that_cannot_be_trained(tmp_path, text, message):
