@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import FailedError, InputError, started
+from ..errors import FailedError, InputError, one_line, started
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_config_options, check_positive, parse_config_options
@@ -96,7 +96,12 @@ def run(args: argparse.Namespace) -> None:
             with training.progress_line(epochs, score, rule) as show:
                 training.train(training.train_command(args.config, work_dir, count, words), work_dir, show)
         except MemoryError as problem:
-            fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
+            try:
+                fits = (
+                    f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
+                )
+            except FailedError as unknown:
+                fits = one_line(unknown)
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, curve = best_checkpoint(work_dir, score), read_curve(work_dir, score)
         scores = [value for _, value in curve.score if not math.isnan(value)]

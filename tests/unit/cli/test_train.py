@@ -174,6 +174,13 @@ def test_a_batch_that_fits_is_found_before_or_named_after(train, config, tmp_pat
         assert capsys.readouterr().err == f'vitpose train: {message}\n'
     assert asked == [4, 8]
 
+    def fail(config, most):
+        raise FailedError(f'pass --batch N of at most {most}')
+
+    monkeypatch.setattr(training, 'find_batch', fail)
+    assert main(['train', str(config), '--work-dir', str(tmp_path / 'other')]) == 1
+    assert 'out of memory with a batch size of 4: pass --batch N of at most 3\n' in capsys.readouterr().err
+
 
 def test_a_failed_training_is_one_line(train, config, monkeypatch, capsys):
     def fail(*args):
