@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..errors import started
+from ..errors import InputError, started
 from .shared_options import add_rendering, check_positive
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     check_positive(args, 'train', 'val', 'epochs')
+    if not {' ', ','}.isdisjoint(str(args.out)):
+        raise InputError(f'--out {args.out}: expected a path without spaces and commas, which `mim train` changes')
     from ..demo.pipeline import prepare_folder, run_demo
     from ..predict.optional_imports import import_optional
     from ..runs.table import print_table

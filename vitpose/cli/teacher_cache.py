@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import FailedError, InputError, started
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device
@@ -57,8 +57,10 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.hooks.run_check import check_targets
     from vitpose_mm.noise import quiet
 
+    from ..predict.models.device import as_device
     from ..predict.models.torch_model import read_config
 
+    args.device = as_device(args.device)
     config, _ = read_config(args.config)
     if not config.model.get('teacher'):
         remedy = "pass a config with type='DistillPoseEstimator' and teacher=dict(config=FILE, checkpoint=FILE)"
@@ -78,14 +80,13 @@ def run(args: argparse.Namespace) -> None:
 
     save()
     for seed in index['wanted'][len(known['seeds']) :]:
-        with replacing(heatmap_file(args.out, seed)) as temporary:
-            stored = None
+        with started(), replacing(heatmap_file(args.out, seed)) as temporary, temporary.open('wb') as file:
             for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
-                if stored is None:
+                if not first:
                     index['shape'] = [len(dataset), *heatmaps.shape[1:]]
-                    stored = np.lib.format.open_memmap(temporary, 'w+', np.float16, tuple(index['shape']))
-                stored[first : first + len(heatmaps)] = heatmaps
-            del stored  # flushes
+                    header = dict(descr='<f2', fortran_order=False, shape=tuple(index['shape']))
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(heatmaps.tobytes())  # not a memory map, which a full disk would end with SIGBUS
         index['seeds'] = [*index['seeds'], seed]
         save()
     kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
@@ -103,8 +104,19 @@ def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namesp
     loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
     preprocess = model.data_preprocessor.to(args.device)
     first = 0
-    for batch in track(loader, f'seed {seed}'):
+    batches = iter(track(loader, f'seed {seed}'))
+    while (batch := _next_batch(batches)) is not None:
         batch = preprocess(batch, True)
         heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
         yield first, heatmaps
         first += len(heatmaps)
+
+
+def _next_batch(batches: Iterator[Any]) -> Any:
+    """Return the next batch, None at the end; of a worker's error, whose message is a traceback, the last line."""
+    try:
+        return next(batches, None)
+    except (OSError, RuntimeError, ValueError) as problem:
+        if 'in DataLoader worker process' not in str(problem):
+            raise
+        raise FailedError(str(problem).rstrip().splitlines()[-1]) from problem

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import FailedError, InputError, started
+from ..errors import FailedError, InputError, one_line, started
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_config_options, check_positive, parse_config_options
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> None:
     if args.batch not in (None, 'auto') and not (args.batch.isdecimal() and int(args.batch)):
         raise InputError(f"--batch {args.batch}: expected an integer >= 1, or 'auto'")
     count, changes = choose_devices(args.device), parse_config_options(args.cfg_options)
+    if args.epochs and (given := changes.get('train_cfg.max_epochs')):
+        raise InputError(f'--epochs {args.epochs} and --cfg-options train_cfg.max_epochs={given}: pass one of them')
     from ..runs import training_config as configs
 
     config, score = configs.read_training_config(args.config, changes)
@@ -65,6 +67,10 @@ def run(args: argparse.Namespace) -> None:
     if (has_run := any(work_dir.glob('*.pth'))) != args.resume:
         problem = 'has checkpoints of an earlier run: pass --resume' if has_run else 'has no checkpoint: omit --resume'
         raise InputError(f'{work_dir} {problem}, or another --work-dir')
+    epochs = args.epochs or config.train_cfg.max_epochs
+    if args.resume and (planned := configs.read_planned_epochs(work_dir / args.config.name)) not in (None, epochs):
+        kept = f'{work_dir} has a run of {planned} epochs, whose schedule --resume keeps, not {epochs}'
+        raise InputError(f'{kept}: pass --epochs {planned}, or start a new run with another --work-dir')
     samples, batch = configs.count_samples(config), config.train_dataloader.get('batch_size', 1)
     if args.batch not in (None, 'auto') and (batch := int(args.batch)) * count > samples:
         raise InputError(f'--batch {batch} on {count} devices: the training set has {samples:,} samples')
@@ -75,13 +81,14 @@ def run(args: argparse.Namespace) -> None:
         if args.batch == 'auto':
             print('measuring the memory of a training step', flush=True)
             batch = training.find_batch(config, batch)
-        rule = config.default_hooks.checkpoint.get('rule', 'greater')
+        rule = config.default_hooks.checkpoint.get('rule') or 'greater'
+        rule = rule if isinstance(rule, str) else rule[0]  # of the score, as the first one of save_best
         options = configs.epoch_options(config, args.epochs, -(-samples // (batch * count))) if args.epochs else {}
+        options = {key: value for key, value in options.items() if key not in changes}
         options |= {'train_dataloader.batch_size': batch, **_hook('training_report', type=REPORT_HOOK, score=score)}
         if args.patience:
             stopping = dict(monitor=score, rule=rule, patience=args.patience, min_delta=MIN_DELTA)
             options |= _hook('early_stopping', type='EarlyStoppingHook', **stopping)
-        epochs = options.get('train_cfg.max_epochs', config.train_cfg.max_epochs)
         words = [f'{key}={value}'.replace(' ', '') for key, value in options.items()]
         words = ['--resume'] * args.resume + ['--cfg-options', *args.cfg_options, *words]
         print(f'{samples:,} samples, {epochs} epochs, batch size {batch}; log: {work_dir / training.LOG}', flush=True)
@@ -89,7 +96,12 @@ def run(args: argparse.Namespace) -> None:
             with training.progress_line(epochs, score, rule) as show:
                 training.train(training.train_command(args.config, work_dir, count, words), work_dir, show)
         except MemoryError as problem:
-            fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
+            try:
+                fits = (
+                    f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
+                )
+            except FailedError as unknown:
+                fits = one_line(unknown)
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, curve = best_checkpoint(work_dir, score), read_curve(work_dir, score)
         scores = [value for _, value in curve.score if not math.isnan(value)]

@@ -59,7 +59,12 @@ class TrainingReportHook(Hook):
             runner.visualizer._vis_backends['TensorboardVisBackend'] = VISBACKENDS.build(backend)
         if is_main_process() and isinstance(model, TopdownPoseEstimator):
             dtype = 'bfloat16' if getattr(runner.optim_wrapper, 'enabled', False) else 'float32'
-            seconds = estimate_step(runner.cfg.model, runner.train_dataloader.batch_size, get_device(), dtype) * steps
+            try:
+                seconds = estimate_step(runner.cfg.model, runner.train_dataloader.batch_size, get_device(), dtype)
+            except Exception as problem:  # it must not end the training
+                runner.logger.warning(f'no estimate of the time: {type(problem).__name__}: {one_line(problem)}')
+                return
+            seconds *= steps
             total = minutes(seconds * (runner.max_epochs - runner.epoch))
             runner.logger.info(f'{ESTIMATE}about {minutes(seconds)} per epoch, {total} in all: training steps alone')
 
@@ -69,14 +74,16 @@ class TrainingReportHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Write the report."""
-        held_out, self._held_out = self._held_out, []
+        readers = _find_readers(runner.val_dataloader.dataset)
+        detected = {each.metainfo['dataset_name'] for each in readers if each.bbox_file}  # MMPose labels them (0, 0)
+        held_out, self._held_out = [row for row in self._held_out if row.dataset not in detected], []
         try:
             sample = self._predict_sample(runner)
         except Exception as problem:  # it must not end the training
             sample = []
             runner.logger.warning(f'training samples: {type(problem).__name__}: {one_line(problem)}')
         gathered = [gather_object(rows) for rows in (held_out, sample)]
-        if is_main_process() and any(gathered[0]):
+        if is_main_process() and any(map(any, gathered)):
             sets = [[row for rows in ranks for row in rows] for ranks in gathered]
             config, meta = Path(runner.cfg.filename), runner.val_dataloader.dataset.metainfo
             for name, its_meta in (meta.get('members') or {None: meta}).items():

@@ -75,7 +75,9 @@ def write_report(
     groups = {f'{kind} held-out images': ranked[i : i + SHOWN_IMAGES] for kind, i in (('Worst', 0), ('Median', start))}
     sets = {f'{len(held_out):,} held-out instances': held_out, f'{len(trained):,} of the training instances': trained}
     tables = [f'<h3>{title}</h3>{_table(keypoint_names(meta), rows)}' for title, rows in sets.items() if rows]
-    pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
+    tables += [] if held_out else ['<p>No held-out labels: is the validation set of detected boxes (bbox_file)?</p>']
+    shown = {title: ''.join(_figure(*g, meta) for g in group) for title, group in groups.items() if group}
+    pictures = [f'<h2>{title}</h2>{figures}' for title, figures in shown.items()]
     commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score), dataset))
     notes = [f'<li>{escape(note)}</li>' for note in read_notes(config, dataset)]
     lists = dict(tables=tables, pictures=pictures, notes=notes)

@@ -80,7 +80,7 @@ def train(command: Sequence[str], work_dir: Path, show: Callable[[str], None]) -
 def find_batch(config: Any, most: int) -> int:
     """Return the largest batch size, at most `most`, whose training steps fit into the free memory of the device.
 
-    Two small batches tell the memory per sample. FailedError if one sample does not fit.
+    Two small batches tell the memory per sample. FailedError if one sample does not fit, or none can be measured.
     """
     import torch
     from mmengine.registry import init_default_scope
@@ -90,7 +90,11 @@ def find_batch(config: Any, most: int) -> int:
     init_default_scope('mmpose')
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     dtype = 'float32' if config.optim_wrapper.get('dtype') == 'float32' else 'bfloat16'
-    peaks = [measure([config.model], 'train', size, device, dtype, 1)[0].peak_bytes for size in MEASURED_BATCHES]
+    try:
+        peaks = [measure([config.model], 'train', size, device, dtype, 1)[0].peak_bytes for size in MEASURED_BATCHES]
+    except Exception as problem:  # of a detector, for example
+        reason = f'{type(problem).__name__}: {one_line(problem)}'
+        raise FailedError(f'this model cannot be measured ({reason}): pass --batch N of at most {most}') from problem
     per_sample = max((peaks[1] - peaks[0]) / (MEASURED_BATCHES[1] - MEASURED_BATCHES[0]), 1)
     room = MEMORY_SHARE * (torch.cuda.mem_get_info()[0] if device == 'cuda' else available_bytes())
     if (fits := int(MEASURED_BATCHES[0] + (room - peaks[0]) / per_sample)) < 1:

@@ -9,6 +9,8 @@ from typing import Any
 from ..errors import InputError, MissingFileError, one_line
 
 MAX_WARM_UP = 100  # steps, unless the config has more
+MIN_WARM_UP = 2  # steps, or epochs: MMEngine's warm-up of a single one would never end
+SCALED = ('begin', 'end', 'T_max', 'milestones', 'step_size', 'total_steps', 'periods')  # keys of schedules
 NEEDED = ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper')
 
 
@@ -30,7 +32,17 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
         raise InputError(f'{path}: {type(problem).__name__}: {one_line(problem)}') from problem
     if missing:
         raise InputError(f'{path}: expected a training config, but it has no {", ".join(missing)}')
-    return config, score if isinstance(score, str) else score[0]
+    score = score[0] if isinstance(score, list | tuple) else score
+    # MMEngine removes the spaces in options, as that of --patience
+    if not isinstance(score, str) or score == 'auto' or ' ' in score:
+        expected = "expected the name of a score, without spaces, such as 'coco/AP'"
+        raise InputError(f'{path}: default_hooks.checkpoint.save_best={score!r}: {expected}')
+    return config, score
+
+
+def read_planned_epochs(file: Path) -> int | None:
+    """Return the epochs of a run, whose config MMEngine has written to `file`; None without it. Errors as above."""
+    return read_training_config(file, {})[0].train_cfg.max_epochs if file.is_file() else None
 
 
 def count_samples(config: Any) -> int:
@@ -73,30 +85,47 @@ def dataset_names(config: Any) -> list[str | None]:
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:
     """Return the epochs between validations, of which there are ten, and the steps of the warm-up, a tenth of all.
 
-    `steps` are those of an epoch. MMEngine's warm-up of a single step would never end.
+    `steps` are those of an epoch.
     """
-    return max(epochs // 10, 1), max(min(max_warm_up, steps * epochs // 10), 2)
+    return max(epochs // 10, 1), max(min(max_warm_up, steps * epochs // 10), MIN_WARM_UP)
 
 
 def epoch_options(config: Any, epochs: int, steps: int) -> dict[str, Any]:
     """Return the options, by dotted key, with which a config trains for `epochs` epochs of `steps` steps.
 
-    Schedules by epochs keep their shape; validation and warm-up are those of `plan_schedule`.
+    Schedules keep their shape; validation and a warm-up in steps are those of `plan_schedule`.
     """
-    keys = ('train_cfg.val_interval', 'default_hooks.checkpoint.interval')
-    options: dict[str, Any] = {'train_cfg.max_epochs': epochs, **dict.fromkeys(keys, plan_schedule(epochs, steps)[0])}
+    interval, saving = plan_schedule(epochs, steps)[0], config.get('default_hooks', {}).get('checkpoint', {})
+    options: dict[str, Any] = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': interval}
+    if saving.get('by_epoch', True):
+        options['default_hooks.checkpoint.interval'] = interval
     scale = epochs / config.train_cfg.max_epochs
-    for i, schedule in enumerate(config.get('param_scheduler') or []):
-        if schedule.get('by_epoch', True):
-            for key in ('begin', 'end', 'T_max', 'milestones'):
-                value = schedule.get(key)
-                if isinstance(value, list):
-                    options[f'param_scheduler.{i}.{key}'] = [max(round(epoch * scale), 1) for epoch in value]
-                elif value:
-                    options[f'param_scheduler.{i}.{key}'] = max(round(value * scale), 1)
-        elif schedule['type'] == 'LinearLR':
-            options[f'param_scheduler.{i}.end'] = plan_schedule(epochs, steps, max(schedule['end'], MAX_WARM_UP))[1]
+    for name, schedule in _schedules(config.get('param_scheduler') or [], 'param_scheduler'):
+        is_warm_up, by_epoch = schedule['type'] == 'LinearLR', schedule.get('by_epoch', True)
+        if is_warm_up and not by_epoch:
+            options[f'{name}.end'] = plan_schedule(epochs, steps, max(schedule['end'], MAX_WARM_UP))[1]
+            continue
+        scaled = {key: _scale(schedule[key], scale) for key in SCALED if schedule.get(key)}
+        if 'end' in scaled:
+            begin = scaled['begin'] = min(scaled.get('begin', 0), scaled['end'] - 1)
+            if is_warm_up and not schedule.get('convert_to_iter_based'):
+                scaled['end'] = max(scaled['end'], begin + MIN_WARM_UP)
+        options |= {f'{name}.{key}': value for key, value in scaled.items() if value != schedule.get(key, 0)}
     return options
+
+
+def _schedules(settings: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield each schedule with its dotted key: there may be one, a list of them, or a dict of these per optimizer."""
+    if isinstance(settings, dict) and 'type' in settings:
+        yield name, settings
+    else:
+        for key, each in settings.items() if isinstance(settings, dict) else enumerate(settings):
+            yield from _schedules(each, f'{name}.{key}')
+
+
+def _scale(value: Any, scale: float) -> Any:
+    """Scale epochs or steps, at least to 1, or each in a list or tuple."""
+    return [_scale(each, scale) for each in value] if isinstance(value, list | tuple) else max(round(value * scale), 1)
 
 
 def next_commands(config: Path, checkpoint: Path, dataset: str | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
     if not (files := sorted(work_dir.glob('*/vis_data/scalars.json'))):
         raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
     curve, minutes, done = Curve(), 0.0, 0
-    for record in (json.loads(line) for file in files for line in file.read_text(encoding='utf-8').splitlines()):
+    for record in _read_records(files):
         if 'loss' in record:
             minutes += record['time'] * max(record['step'] - done, 0) / 60
             done = record['step']
@@ -71,6 +72,13 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
     for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
         curve.iterations = step.epoch * step.iterations
     return curve
+
+
+def _read_records(files: list[Path]) -> Iterator[dict]:
+    """Read the lines of scalars, except those that a full disk or a killed process has cut off."""
+    for line in (line for file in files for line in file.read_text(encoding='utf-8').splitlines()):
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def best_checkpoint(work_dir: Path, name: str = AP) -> Path:

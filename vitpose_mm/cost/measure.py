@@ -86,9 +86,10 @@ def make_step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str)
 
     def step() -> None:
         with torch.set_grad_enabled(mode == 'train'), autocast:
-            heatmaps = built(image, None, mode='tensor')
+            outputs = built(image, None, mode='tensor')
         if mode == 'train':
-            heatmaps.square().mean().backward()
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)  # SimCC predicts x and y
+            torch.stack([output.square().mean() for output in outputs]).sum().backward()
             optimizer.step()
             optimizer.zero_grad()
         if torch.device(device).type == 'cuda':

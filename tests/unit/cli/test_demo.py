@@ -7,4 +7,6 @@ def test_demo_does_not_overwrite_other_files(refuses, tmp_path):
 def test_bad_arguments(refuses, tmp_path):
     for words, message in (('--train 0', '--train 0'), ('--epochs 0', '--epochs 0'), ('--seed -1', 'seed is -1')):
         refuses('demo', '--out', tmp_path / 'd', *words.split(), message=message)
-    assert not (tmp_path / 'd').exists()
+    for name in ('d d', 'd,d'):
+        refuses('demo', '--out', tmp_path / name, message=f'{name}: expected a path without spaces and commas')
+    assert not list(tmp_path.glob('d*'))

@@ -76,6 +76,10 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
         ('--device 0,3', '--device 0,3: CUDA sees 3 GPUs here'),
         ('--resume', 'run has no checkpoint: omit --resume, or another --work-dir'),
         ('--cfg-options train_dataloader.dataset.ann_file=no.json', 'no.json: no such annotation file'),
+        (
+            '--epochs 9 --cfg-options train_cfg.max_epochs=8',
+            '--epochs 9 and --cfg-options train_cfg.max_epochs=8: pass',
+        ),
         ('--cfg-options model=', 'expected a training config, but it has no model'),
     ):
         refuses('train', config, *words.split(), message=message)
@@ -83,6 +87,30 @@ def test_what_cannot_be_started_is_refused(config, refuses, tmp_path, gpus):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run/epoch_1.pth').touch()
     refuses('train', config, message='run has checkpoints of an earlier run: pass --resume, or another --work-dir')
+
+
+def test_the_rule_is_that_of_the_first_score(train, config):
+    text = "dict(save_best=['coco/AP', 'NME'], rule=['less', 'greater'])"
+    config.write_text(config.read_text().replace("dict(save_best='coco/AP', rule='greater')", text))
+    command, output = train('--patience', '3')
+    assert 'default_hooks.early_stopping.rule=less' in command and 'coco/AP 0.250' in output
+
+
+def test_epochs_leave_the_keys_of_cfg_options_as_they_are(train):
+    given = ['train_cfg.val_interval=7', 'param_scheduler.1.end=33']
+    command, _ = train('--epochs', '40', '--cfg-options', *given)
+    keys = ('train_cfg.val_interval', 'default_hooks.checkpoint.interval', 'param_scheduler.1.end')
+    assert [word for word in command if word.startswith(keys)] == [*given, 'default_hooks.checkpoint.interval=4']
+
+
+def test_a_run_is_resumed_for_the_epochs_of_its_schedule(config, train, refuses, tmp_path):
+    train()
+    (tmp_path / 'run/config.py').write_text(config.read_text().replace('max_epochs=20', 'max_epochs=40'))
+    message = 'run has a run of 40 epochs, whose schedule --resume keeps, not 20: pass --epochs 40, or start a new run'
+    refuses('train', config, '--resume', message=message)
+    refuses('train', config, '--resume', '--epochs', '60', message='not 60: pass --epochs 40')
+    command, _ = train('--resume', '--epochs', '40')
+    assert 'train_cfg.max_epochs=40' in command
 
 
 def test_no_driver_means_no_gpu(config, refuses, monkeypatch):
@@ -145,6 +173,13 @@ def test_a_batch_that_fits_is_found_before_or_named_after(train, config, tmp_pat
         assert main(['train', str(config), '--work-dir', str(tmp_path / 'other'), *words]) == 1
         assert capsys.readouterr().err == f'vitpose train: {message}\n'
     assert asked == [4, 8]
+
+    def fail(config, most):
+        raise FailedError(f'pass --batch N of at most {most}')
+
+    monkeypatch.setattr(training, 'find_batch', fail)
+    assert main(['train', str(config), '--work-dir', str(tmp_path / 'other')]) == 1
+    assert 'out of memory with a batch size of 4: pass --batch N of at most 3\n' in capsys.readouterr().err
 
 
 def test_a_failed_training_is_one_line(train, config, monkeypatch, capsys):

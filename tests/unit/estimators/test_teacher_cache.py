@@ -144,12 +144,40 @@ def test_a_cache_that_does_not_match_is_refused(teacher, data, tmp_path, capsys)
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
-    [('--seeds 1 1', 'expected each seed once'), ('--seeds -1', 'and >= 0'), ('--batch 0', 'batch >= 1')],
+    [
+        ('--seeds 1 1', 'expected each seed once'),
+        ('--seeds -1', 'and >= 0'),
+        ('--batch 0', 'batch >= 1'),
+        ('--device gpu', "device='gpu': "),
+    ],
 )
 def test_bad_arguments_of_the_command_give_an_error_of_one_line(data, tmp_path, capsys, arguments, message):
     assert write_cache(tmp_path, None, data, *arguments.split()) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1 and not (tmp_path / 'cache').exists()
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_unreadable_image_ends_the_command_with_its_name(teacher, data, tmp_path, capsys, workers):
+    (image,) = Path(data['data_prefix']['img']).glob('*.png')
+    image.write_bytes(image.read_bytes()[:200])
+    assert write_cache(tmp_path, teacher(), data, '--workers', str(workers)) == 1
+    error = capsys.readouterr().err
+    assert f'image {image} is truncated' in error and 'Traceback' not in error and len(error) < 400
+    assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['cache.json']
+
+
+def test_the_file_grows_as_it_is_written(teacher, data, tmp_path, monkeypatch):
+    """In a file that has its size from the start, as a memory map has, writing to a full disk ends the process."""
+    sizes, original = [], Teacher.heatmaps
+
+    def measure(self, *batch):
+        sizes.append((tmp_path / 'cache/seed0.npy.part').stat().st_size)
+        return original(self, *batch)
+
+    monkeypatch.setattr(Teacher, 'heatmaps', measure)
+    assert write_cache(tmp_path, teacher(), data) == 0
+    assert len(sizes) == 2 and max(sizes) < (tmp_path / 'cache/seed0.npy').stat().st_size
 
 
 def test_the_command_resumes_after_an_interruption(teacher, data, tmp_path, capsys, monkeypatch):

@@ -74,6 +74,9 @@ def test_page(run):
     assert f'--checkpoint {run}/run/best_coco_AP_epoch_1.pth --out poses' in page
     assert 'last one: 0.250' in page and '4.0 minutes of training' in page  # a step was repeated
     assert len(page) < 600_000  # of noise
+    write_report(run / 'run/report.html', run / 'config.py', 'coco/AP', meta, [], rows[:2])  # of detected boxes
+    page = (run / 'run/report.html').read_text()
+    assert '2 of the training instances' in page and 'No held-out labels' in page and '<h2>Worst' not in page
     (run / 'notes.txt').write_text('flips are off\nboxes derived')
     assert read_notes(run / 'config.py') == ['flips are off', 'boxes derived']
     (run / 'rats').mkdir()

@@ -76,6 +76,13 @@ def test_batch_that_fits(monkeypatch):
     with pytest.raises(FailedError, match='not one sample fits into 0.0 GiB'):
         find_batch(config, 64)
 
+    def fail(*args):
+        raise AttributeError('no head')  # of a detector
+
+    monkeypatch.setattr(vitpose_mm.cost, 'measure', fail)
+    with pytest.raises(FailedError, match=r'measured \(AttributeError: no head\): pass --batch N of at most 64'):
+        find_batch(config, 64)
+
 
 def test_the_script_is_that_of_mmpose(monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['train', '--help'])

@@ -58,6 +58,36 @@ def test_epochs_scale_milestones_and_keep_a_long_warm_up():
 
 
 @pytest.mark.parametrize(
+    ('schedules', 'epochs', 'changed'),
+    [
+        (dict(type='StepLR', step_size=90), 21, {'.step_size': 9}),
+        ([dict(type='MultiStepLR', milestones=(170, 200))], 21, {'.0.milestones': [17, 20]}),
+        (dict(generator=[dict(type='PolyLR', end=210)]), 21, {'.generator.0.end': 21}),
+        ([dict(type='OneCycleLR', total_steps=210)], 21, {'.0.total_steps': 21}),
+        ([dict(type='CosineRestartLR', periods=[70, 140])], 21, {'.0.periods': [7, 14]}),
+        (
+            [dict(type='CosineAnnealingLR', T_max=9500, begin=1000, end=10500, by_epoch=False)],
+            21,
+            {'.0.T_max': 950, '.0.begin': 100, '.0.end': 1050},
+        ),
+        ([dict(type='LinearLR', begin=0, end=5)], 21, {'.0.end': 2}),  # a single epoch would never end
+        ([dict(type='LinearLR', begin=0, end=5, convert_to_iter_based=True)], 21, {'.0.end': 1}),
+        ([dict(type='CosineAnnealingLR', T_max=205, begin=5, end=210)], 1, {'.0.T_max': 1, '.0.begin': 0, '.0.end': 1}),
+    ],
+)
+def test_epochs_scale_every_schedule(schedules, epochs, changed):
+    config = ConfigDict(train_cfg=dict(max_epochs=210), param_scheduler=schedules)
+    options = epoch_options(config, epochs, 50)
+    name = 'param_scheduler'
+    assert {key.removeprefix(name): value for key, value in options.items() if key.startswith(name)} == changed
+
+
+def test_epochs_leave_an_interval_of_checkpoints_in_steps():
+    config = ConfigDict(train_cfg=dict(max_epochs=210), default_hooks=dict(checkpoint=dict(by_epoch=False)))
+    assert set(epoch_options(config, 21, 50)) == {'train_cfg.max_epochs', 'train_cfg.val_interval'}
+
+
+@pytest.mark.parametrize(
     ('text', 'message'),
     [
         ('raise OSError("no disk")', 'config.py: OSError: no disk'),
@@ -67,6 +97,10 @@ def test_epochs_scale_milestones_and_keep_a_long_warm_up():
             'expected a training config, but it has no model, train_dataloader, .*save_best, train_cfg.max_epochs',
         ),
         (TRAINING + 'train_cfg = dict(max_iters=9)', 'it has no train_cfg.max_epochs$'),
+        *(
+            (TRAINING + f"default_hooks['checkpoint']['save_best'] = {best}", f'save_best={best}: expected the name')
+            for best in ("'auto'", "'coco/AP .5'", 'True')
+        ),
     ],
 )
 def test_configs_that_cannot_be_trained(tmp_path, text, message):

@@ -23,7 +23,8 @@ def test_curve_counts_iterations_that_were_not_logged(tmp_path):
     (tmp_path / 'run/vis_data').mkdir(parents=True)
     steps = [{'loss': 9.0, 'time': 0.6, 'step': 100}, {'loss': 3.0, 'time': 0.3, 'step': 231}]
     records = [steps[0], {'coco/AP': 0.4, 'step': 1}, steps[1]]
-    (tmp_path / 'run/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)))
+    cut = '\n{"loss": 2.0, "ti'  # by a full disk
+    (tmp_path / 'run/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)) + cut)
     log = 'Epoch(train)  [1][100/131]  loss: 9.0\nEpoch(train)  [2][100/131]  loss: 3.0\nEpoch(val) [2][8/8]\n'
     (tmp_path / 'run/run.log').write_text(log)
     curve = read_curve(tmp_path)
