@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import FailedError, InputError, one_line, started
+from ..errors import FailedError, InputError, one_line, started, warn
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_config_options, check_positive, parse_config_options
@@ -67,10 +67,17 @@ def run(args: argparse.Namespace) -> None:
     if (has_run := any(work_dir.glob('*.pth'))) != args.resume:
         problem = 'has checkpoints of an earlier run: pass --resume' if has_run else 'has no checkpoint: omit --resume'
         raise InputError(f'{work_dir} {problem}, or another --work-dir')
+    if args.resume and (planned := configs.read_planned_epochs(work_dir / args.config.name)):
+        asked, configured = args.epochs or changes.get('train_cfg.max_epochs'), config.train_cfg.max_epochs
+        run = f'{work_dir} has a run of {planned} epochs, whose schedule --resume keeps'
+        if asked and asked < planned:
+            raise InputError(f'{run}: {asked} epochs would end before it; omit --epochs, or use another --work-dir')
+        if asked and asked > planned:
+            warn(f'{run}: after them the learning rate stays at its last value; another --work-dir starts anew')
+        if not asked and planned != configured:
+            warn(f'{run}: it continues to these, not to the {configured} of {args.config}')
+            args.epochs = planned
     epochs = args.epochs or config.train_cfg.max_epochs
-    if args.resume and (planned := configs.read_planned_epochs(work_dir / args.config.name)) not in (None, epochs):
-        kept = f'{work_dir} has a run of {planned} epochs, whose schedule --resume keeps, not {epochs}'
-        raise InputError(f'{kept}: pass --epochs {planned}, or start a new run with another --work-dir')
     samples, batch = configs.count_samples(config), config.train_dataloader.get('batch_size', 1)
     if args.batch not in (None, 'auto') and (batch := int(args.batch)) * count > samples:
         raise InputError(f'--batch {batch} on {count} devices: the training set has {samples:,} samples')

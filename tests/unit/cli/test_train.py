@@ -103,14 +103,25 @@ def test_epochs_leave_the_keys_of_cfg_options_as_they_are(train):
     assert [word for word in command if word.startswith(keys)] == [*given, 'default_hooks.checkpoint.interval=4']
 
 
-def test_a_run_is_resumed_for_the_epochs_of_its_schedule(config, train, refuses, tmp_path):
+def test_a_run_is_resumed_for_the_epochs_of_its_schedule(config, train, refuses, tmp_path, monkeypatch):
     train()
     (tmp_path / 'run/config.py').write_text(config.read_text().replace('max_epochs=20', 'max_epochs=40'))
-    message = 'run has a run of 40 epochs, whose schedule --resume keeps, not 20: pass --epochs 40, or start a new run'
-    refuses('train', config, '--resume', message=message)
-    refuses('train', config, '--resume', '--epochs', '60', message='not 60: pass --epochs 40')
-    command, _ = train('--resume', '--epochs', '40')
-    assert 'train_cfg.max_epochs=40' in command
+    message = 'run has a run of 40 epochs, whose schedule --resume keeps: 30 epochs would end before it; omit --epochs'
+    refuses('train', config, '--resume', '--epochs', '30', message=message)
+    for words, epochs, ending in (
+        ((), 40, f': it continues to these, not to the 20 of {config}'),
+        (('--epochs', '40'), 40, ''),
+        (
+            ('--epochs', '60'),
+            60,
+            ': after them the learning rate stays at its last value; another --work-dir starts anew',
+        ),
+    ):
+        said = ['']
+        monkeypatch.setattr('vitpose.cli.train.warn', said.append)
+        command, output = train('--resume', *words)
+        assert f'train_cfg.max_epochs={epochs}' in command and f', {epochs} epochs,' in output
+        assert said[-1].endswith(ending) and len(said) == 1 + bool(ending)
 
 
 def test_no_driver_means_no_gpu(config, refuses, monkeypatch):
