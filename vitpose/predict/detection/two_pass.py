@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
 MIN_KEPT_SCORE = 0.75  # of the mean score at the last search, below which the object is searched again
-MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains the box
+MIN_KEYPOINTS = 3  # above the threshold, or both of two; with fewer, the whole image remains the box
 
 
 class TwoPassDetector:
@@ -57,12 +57,15 @@ def box_around(
 ) -> np.ndarray | None:
     """Return the box (4,) around the keypoints (K, 2) with scores (K,) above the threshold, in an image of (w, h).
 
-    It exceeds them by `margin`, a part of its longer side. None if there are fewer than `MIN_KEYPOINTS`.
+    It exceeds them by `margin`, a part of its longer side. None if there are fewer than `MIN_KEYPOINTS`, or all are at
+    one point.
     """
     is_used = scores > threshold
-    if is_used.sum() < MIN_KEYPOINTS:
+    if is_used.sum() < min(MIN_KEYPOINTS, max(len(scores), 2)):
         return None
     low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
+    if (low == high).all():
+        return None
     extra = margin * (high - low).max()
     return np.clip(np.concatenate((low - extra, high + extra)), 0, size * 2).astype(np.float32)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vitpose import PosePredictor
-from vitpose.predict.detection.two_pass import TwoPassDetector
+from vitpose.predict.detection.two_pass import TwoPassDetector, box_around
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.poses import Frame
 
@@ -37,7 +37,7 @@ def image():
 
 
 @pytest.mark.parametrize('objects', ['two_pass', 'person'])
-def test_the_second_pass_is_around_the_keypoints_of_the_first(image, objects):
+def test_the_second_pass_is_around_the_keychosenof_the_first(image, objects):
     predictor = PosePredictor(RectangleModel(objects))
     poses = predictor(image)
     margin = 0.1 * 120
@@ -83,11 +83,24 @@ def test_boxes_and_other_models_need_no_search(image):
         np.testing.assert_array_equal(PosePredictor(RectangleModel(objects))(image).boxes, [[0, 0, 640, 480]])
 
 
-def test_without_sure_keypoints_the_whole_image_is_the_box(image):
+def test_without_sure_keychosenthe_whole_image_is_the_box(image):
     detector = TwoPassDetector(RectangleModel('two_pass'), score_threshold=0.65)
     (box, score), (empty_box, empty_score) = detector([image, np.zeros((30, 40, 3), np.uint8)])
     assert box.tolist() == [[0, 0, 640, 480]] and score.tolist() == [0]  # two keypoints are surer
     assert empty_box.tolist() == [[0, 0, 40, 30]] and empty_score.tolist() == [0]
+
+
+def test_the_box_around_few_keypoints():
+    points, size = np.array([(10, 20), (30, 40), (50, 60)], float), (100, 100)
+    for chosen, scores, box in (
+        (points, (0.9, 0.9, 0.2), None),
+        (points[:2], (0.9, 0.9), [8, 18, 32, 42]),
+        (points[:2], (0.9, 0.2), None),
+        (points[:1], (0.9,), None),
+        (points[[0, 0]], (0.9, 0.9), None),
+    ):
+        found = box_around(chosen, np.array(scores), size)
+        assert (found if found is None else found.tolist()) == box
 
 
 def test_the_box_stays_in_the_image():
