@@ -96,11 +96,9 @@ def write_report(results: Path, out: Path) -> None:
             curves[name][count] = own
         lines += [f'### {count} labeled people, {found[0]["iterations"]} iterations', '']
         for heading, runs in (('start', by_start), (STARTS['tiny'], by_change)):
-            if any(runs.values()):
-                lines += score_table(
-                    heading, {name: own for name, own in runs.items() if own}, list(SCORES.values()), next(iter(runs))
-                )
-                lines.append('')
+            done = {name: own for name, own in runs.items() if own}
+            if len(done) > 1:
+                lines += [*score_table(heading, done, list(SCORES.values()), next(iter(runs))), '']
         lines += [measured_on(found), '']
     write_between_marks(out / 'README.md', BEGIN, lines)
     draw(curves, out / 'people.png')
