@@ -51,12 +51,13 @@ class PathEnds:
 class FileFinder:
     """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first.
 
-    With `is_asked`, the user asked for `top`: an absolute name is not taken for a file elsewhere, even if there is one.
-    What `vitpose predict` drew is not found: it has the names of the images.
+    `asked`, a folder that the user asked for, takes the place of `top`: then an absolute name is not taken for a file
+    elsewhere, even if there is one. What `vitpose predict` drew is not found: it has the names of the images.
     """
 
-    def __init__(self, top: Path, folders: Iterable[Path] = (), is_asked: bool = False) -> None:
-        self.top, self.folders, self._is_asked = top, [*folders, top], is_asked
+    def __init__(self, top: Path, folders: Iterable[Path] = (), asked: Path | None = None) -> None:
+        self.top, self._is_asked = asked or top, asked is not None
+        self.folders = [*folders, self.top]
         self._ends: PathEnds | None = None
 
     def find(self, name: str) -> list[Path]:

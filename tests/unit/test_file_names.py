@@ -44,7 +44,7 @@ def test_files_are_found_by_the_longest_end(tmp_path):
         assert sorted(str(path.relative_to(tmp_path)) for path in finder.find(name)) == sorted(found), name
     absolute = str(tmp_path / 'two/b.png')
     assert FileFinder(tmp_path / 'sub').find(absolute) == [tmp_path / 'two/b.png']
-    assert FileFinder(tmp_path / 'sub', is_asked=True).find(absolute) == []
+    assert FileFinder(tmp_path, asked=tmp_path / 'sub').find(absolute) == []
 
 
 def test_drawings_of_vitpose_predict_are_not_found(tmp_path):

@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> None:
     changes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
     if args.to not in ('ours', 'safetensors'):
-        plain = dict(stride=(None, parts.vit['patch_embed.proj.weight'].shape[2]), attention=('full',))
+        expressible = dict(stride=(None, parts.vit['patch_embed.proj.weight'].shape[2]), attention=('full',))
         for key, value in recorded_vit(read_recorded_config(loaded.meta)).items():
-            if value not in plain[key]:
+            if value not in expressible[key]:
                 raise InputError(f'{args.checkpoint}: its ViT has {key}={value!r}, which {args.to} cannot express')
     meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': args.checkpoint.name, 'changes': changes}
     if parts.experts and args.to in ('official', 'transformers'):

@@ -104,19 +104,13 @@ def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namesp
     loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
     preprocess = model.data_preprocessor.to(args.device)
     first = 0
-    batches = iter(track(loader, f'seed {seed}'))
-    while (batch := _next_batch(batches)) is not None:
-        batch = preprocess(batch, True)
-        heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
-        yield first, heatmaps
-        first += len(heatmaps)
-
-
-def _next_batch(batches: Iterator[Any]) -> Any:
-    """Return the next batch, None at the end; of a worker's error, whose message is a traceback, the last line."""
     try:
-        return next(batches, None)
+        for batch in track(loader, f'seed {seed}'):
+            batch = preprocess(batch, True)
+            heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
+            yield first, heatmaps
+            first += len(heatmaps)
     except (OSError, RuntimeError, ValueError) as problem:
         if 'in DataLoader worker process' not in str(problem):
             raise
-        raise FailedError(str(problem).rstrip().splitlines()[-1]) from problem
+        raise FailedError(str(problem).rstrip().splitlines()[-1]) from problem  # the rest is a traceback

@@ -103,13 +103,13 @@ def run(args: argparse.Namespace) -> None:
             with training.progress_line(epochs, score, rule) as show:
                 training.train(training.train_command(args.config, work_dir, count, words), work_dir, show)
         except MemoryError as problem:
-            try:
-                fits = (
-                    f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
-                )
-            except FailedError as unknown:
-                fits = one_line(unknown)
-            raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
+            remedy = 'use a smaller network'
+            if batch > 1:
+                try:
+                    remedy = f'--batch {training.find_batch(config, batch - 1)} fits'
+                except FailedError as unknown:
+                    remedy = one_line(unknown)
+            raise FailedError(f'out of memory with a batch size of {batch}: {remedy}') from problem
         best, curve = best_checkpoint(work_dir, score), read_curve(work_dir, score)
         scores = [value for _, value in curve.score if not math.isnan(value)]
         print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)

@@ -52,7 +52,7 @@ def calibrate(
 
     model = PoseModel(config, checkpoint, device, dataset=dataset, calibrated=False)
     name, rng = model.metainfo['dataset_name'], np.random.default_rng(seed)
-    head = judging.find_head(checkpoint, name)
+    head, weights = judging.find_head(checkpoint, name)
     photos = _read_photos(config, 'val', name)
     warning = ''
     try:
@@ -88,7 +88,7 @@ def calibrate(
     is_true = np.array([box.kind == 'true' for box in boxes])
     tested = judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist())
     (before, peak_bins), (after, bins) = fitting.compare(module, tested)
-    judging.store_calibration(checkpoint, module, head, out)
+    judging.store_calibration(checkpoint, module, head, weights, out)
     if seen := sum(photo.path.resolve() in known for photo in photos):
         way_out = 'calibrate on held-out people (--data, --images)'
         warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high; {way_out}'

@@ -14,17 +14,7 @@ from vitpose_base.coco_fields import PERSON_AREA_SHARE, is_id
 
 from ..errors import InputError
 from ..models.hub import OKS_SIGMA
-from .inputs.coco_json import (
-    box_around,
-    flatten,
-    is_box,
-    is_crowd,
-    match_ids,
-    parse_json,
-    parse_numbers,
-    read_size,
-    short_text,
-)
+from .inputs.coco_json import flatten, is_crowd, match_ids, parse_json, parse_numbers, read_box, read_size, short_text
 from .inputs.matching import Listed, describe_moved, match_names, name_few
 from .inputs.sources import Source
 from .optional_imports import import_optional
@@ -158,17 +148,14 @@ def _instances(path: Path, rows: dict[int, dict], count: int) -> list[dict]:
     """Return the annotations with `count` keypoints, completed for COCO's evaluation. ValueError if there are none."""
     instances, kinds = list[dict](), Counter[int]()
     for i, row in rows.items():
-        values, box, where = flatten(row.get('keypoints')), flatten(row.get('bbox')), f'{path}: annotations[{i}]'
+        values, where = flatten(row.get('keypoints')), f'{path}: annotations[{i}]'
         kinds[number := len(values) // 3 if isinstance(values, list) else 0] += 1
         if number != count:
             continue
         points = parse_numbers(values, 3 * count, f'{where}: keypoints').reshape(-1, 3)
         points[~np.isfinite(points).all(1)] = 0
         labeled = int((points[:, 2] > 0).sum())
-        if is_box(box):
-            box = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
-        else:
-            box = box_around(points) if labeled else (0, 0, 0, 0)
+        box = read_box(row, where) or (0, 0, 0, 0)
         kind, area = row.get('category_id'), row.get('area') or box[2] * box[3] * PERSON_AREA_SHARE
         numbers = [1 if kind is None else kind, area]
         kind, area = parse_numbers(numbers, 2, f'{where}: category_id and area', finite=True).tolist()

@@ -154,7 +154,7 @@ class PosePredictor:
         def is_followed(item: Frame | Image) -> bool:
             return live or (self.det_every > 1 and isinstance(item, Frame) and item.index is not None)
 
-        if self._process not in (None, os.getpid()):  # a fork has none of the threads: it would wait for ever
+        if self._process not in (None, os.getpid()):  # a fork has none of the threads: it would wait forever
             used = f'PosePredictor: used in process {self._process}, and this is its fork {os.getpid()}'
             raise InputError(f"{used}: load the model in each process, or start processes with 'spawn'")
         self._process = os.getpid()

@@ -193,7 +193,7 @@ def test_a_stream_whose_frames_never_come_can_be_closed(predictor):
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system cannot fork')
 @pytest.mark.parametrize('is_used', [False, True])
 def test_a_predictor_that_was_used_is_refused_in_a_forked_process(is_used):
-    """Its threads are missing there, so that it would wait for ever."""
+    """Its threads are missing there, so that it would wait forever."""
     image = np.zeros((8, 8, 3), np.uint8)
     model = SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1, metainfo={})
     model.predict = lambda crops: (np.zeros((len(crops), 1, 2)), np.ones((len(crops), 1)))

@@ -202,4 +202,4 @@ def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[
     names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
     best = max(folders, key=lambda folder: sum(os.path.isfile(folder / name) for name in names), default=tops[0])
     top = tops[-1] if file.parent.name == 'annotations' else tops[0]
-    return FileFinder(top, [best, *folders], is_asked=images is not None)
+    return FileFinder(top, [best, *folders], asked=images)

@@ -46,7 +46,7 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     animals = {individual for individual, _ in parts_of if individual != UNIQUE} or {UNIQUE}
     names = list(dict.fromkeys(part for individual, part in parts_of if individual in animals))
     unique = [part for individual, part in parts_of if individual not in animals]
-    finder = FileFinder(images or project, is_asked=images is not None)
+    finder = FileFinder(project, asked=images)
     notes, unreadable = [f'DeepLabCut: {len(files)} files', *left_out], list[str]()
     notes += [f'unique body parts ({", ".join(unique)}) belong to no animal: left out'] if unique else []
     photos: dict[tuple[str, ...], Photo] = {}

@@ -29,8 +29,7 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
     `path` is a file or a folder; images are below the folder `images`, by default beside their file or below `path`.
     Bad files are left out. ValueError without any point.
     """
-    finder = FileFinder(images or (path if path.is_dir() else path.parent), is_asked=images is not None)
-    unreadable = list[str]()
+    finder, unreadable = FileFinder(path if path.is_dir() else path.parent, asked=images), list[str]()
     photos: list[tuple[Path, Photo, list[dict]]] = []
     for file in _find_files(path):
         try:

@@ -38,8 +38,7 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
     except Exception as problem:
         raise InputError(f'{path}: not a SLEAP project: {one_line(problem)}') from problem
     names = check_names(skeleton.node_names, f'{path}: nodes of the skeleton')
-    finder = FileFinder(images or path.parent, is_asked=images is not None)
-    folder = path.with_name(f'{path.stem}_frames')
+    finder, folder = FileFinder(path.parent, asked=images), path.with_name(f'{path.stem}_frames')
     photos, notes, unreadable = list[Photo](), list[str](), list[str]()
     for number, video in enumerate(project.videos):
         labeled = defaultdict[int, list](list)

@@ -156,8 +156,7 @@ def _find_images(
 
 def _read_list(path: Path, top: Path, images: Path | None, unreadable: list[str]) -> list[Pair]:
     """Find the images of a .txt file, a path per line, and label files: of moved images by path, or beside them."""
-    finder = FileFinder(images, is_asked=True) if images else FileFinder(path.parent, [top])
-    pairs = list[Pair]()
+    finder, pairs = FileFinder(path.parent, [] if images else [top], images), list[Pair]()
     for number, line in enumerate(map(str.strip, path.read_text('utf-8-sig', 'replace').splitlines()), 1):
         where, parts = f'{path}, line {number}', path_parts(line)
         if not parts:

@@ -66,18 +66,26 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     return Judged(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def find_head(checkpoint: Path, dataset: str) -> str:
-    """Return what the keys of the head of a dataset begin with in a checkpoint. ValueError if its keys are not ours."""
+def find_head(checkpoint: Path, dataset: str) -> tuple[str, torch.Tensor]:
+    """Return what the keys of a dataset's head begin with in a checkpoint, and the fingerprint of its weights.
+
+    ValueError if its keys are not ours.
+    """
     weights, prefixes = load_weights(checkpoint), (f'head.heads.{dataset}.', 'head.')
     head = next((prefix for prefix in prefixes if any(key.startswith(prefix) for key in weights)), None)
     if head is None:
         raise InputError(f'{checkpoint}: no weights of a head in our names: run `vitpose convert --to ours` before')
-    return head
+    return head, fingerprint(weights)
 
 
-def store_calibration(checkpoint: Path, module: Confidence | PeakMap, head: str, out: Path) -> None:
-    """Write a checkpoint with a calibration of a head of `find_head`, atomically; its weights stay as they are."""
-    state = {FINGERPRINT: fingerprint(load_weights(checkpoint)), **module.state_dict()}
+def store_calibration(
+    checkpoint: Path, module: Confidence | PeakMap, head: str, weights: torch.Tensor, out: Path
+) -> None:
+    """Write a checkpoint with a calibration, atomically; its weights stay as they are.
+
+    `head` and `weights`, their fingerprint, are those of `find_head`.
+    """
+    state = {FINGERPRINT: weights, **module.state_dict()}
     new = {f'{head}{PREFIX}{key}': value.cpu() for key, value in state.items()}
     if checkpoint.suffix == '.safetensors':
         loaded = load_checkpoint(checkpoint)

@@ -9,17 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from .coco_json import (
-    box_around,
-    flatten,
-    is_box,
-    is_crowd,
-    match_ids,
-    parse_json,
-    parse_numbers,
-    read_size,
-    short_text,
-)
+from .coco_json import is_crowd, match_ids, parse_json, parse_numbers, read_box, read_size, short_text
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -109,15 +99,10 @@ def _read_coco(
             if is_crowd(row) or kind not in wanted:
                 continue
             score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-            box, points = flatten(row.get('bbox')), flatten(row.get('keypoints'))
-            if not is_box(box) and isinstance(points, list) and points:
-                keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
-                keypoints = keypoints[np.isfinite(keypoints).all(1)]
-                box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
-            if not box:
+            if (box := read_box(row, where)) is None:
                 without_box.append(where.removeprefix(f'{path}: '))
                 continue
-            x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
+            x, y, width, height = box
             people[names[image_ids[key]]].append((x, y, x + width, y + height, score, kind))
     notes += _say_left_out(bad, len(rows) + bad_in_head - len(bad))
     for name, entry in listed.items():

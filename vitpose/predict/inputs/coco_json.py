@@ -102,3 +102,13 @@ def box_around(keypoints: np.ndarray) -> tuple[float, float, float, float]:
     margin = max(BOX_MARGIN * float((high - low).max()), MIN_BOX_MARGIN_PX)
     (x, y), (w, h) = (low - margin).tolist(), (high - low + 2 * margin).tolist()
     return x, y, w, h
+
+
+def read_box(row: Mapping[str, Any], where: str) -> list[float] | None:
+    """Return x y width height of a row: its `bbox`, or else around its labeled keypoints; None without both."""
+    box, points = flatten(row.get('bbox')), flatten(row.get('keypoints'))
+    if not is_box(box) and isinstance(points, list) and points:
+        keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
+        keypoints = keypoints[np.isfinite(keypoints).all(1)]
+        box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
+    return parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist() if box else None
