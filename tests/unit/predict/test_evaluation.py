@@ -9,6 +9,7 @@ from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.evaluation import evaluate
 from vitpose.predict.inputs.sources import Source
 from vitpose.predict.outputs.output_files import Outputs
+from vitpose.predict.poses import Frame
 
 IMAGES = [dict(id=i, file_name=f'{name}.jpg', width=80, height=60) for i, name in ((3, 'a'), (5, 'b'), (9, 'c'))]
 
@@ -143,6 +144,10 @@ def nobody(score, tmp_path):
     return score([(make_frame('a.jpg'), make_poses(0))], [annotation(3)])
 
 
+def unreadable(score, tmp_path):
+    return score([(Frame('a.jpg', None, error='not an image'), make_poses(0))], [annotation(3)])
+
+
 def video(score, tmp_path):
     return score([(make_frame('a.jpg', index=0, time=0.0), make_poses(1))], [annotation(3)])
 
@@ -183,6 +188,7 @@ def moved_results(score, tmp_path):
         (other_keypoints, 'no annotation has 3 keypoints, as the predictions; it has 1 with 17'),
         (other_images, 'truth.json lists no file with the name of z.jpg'),
         (nobody, 'no person was predicted in the images of'),
+        (unreadable, 'no person was predicted in the images of'),
         (video, 'a.jpg is a video or camera: expected predictions of images'),
         (no_coco_file, 'truth.json: expected a COCO file: images, a list of objects with '),
         (bad_id, r'annotations\[1\]: expected image_id, a number or a string; got \[3\]'),

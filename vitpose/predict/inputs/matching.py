@@ -134,7 +134,7 @@ def match_names(
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
         for name in names:
             listed[name].matched = source.name
-    if not any(isinstance(entry, Listed) for entry in entries.values()):
+    if entries and not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
     return entries
