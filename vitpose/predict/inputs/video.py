@@ -46,7 +46,7 @@ def count_video_frames(name: str, start: float = 0, end: float = math.inf, strid
     with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
         rate = stream.average_rate or 0
-        count = stream.frames or round((_seconds(container, stream) or 0) * rate)
+        count = stream.frames or round((_seconds(container, stream) or (container.duration or 0) / 1e6) * rate)
         return max(0, math.ceil((min(count, end * rate) - start * rate) / stride))
     return 0
 
@@ -229,11 +229,12 @@ def decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _seconds(container: Any, stream: Any) -> float | None:
-    """Return the duration of the video stream by the headers: its own, Matroska's tag, or that of the whole file."""
-    if stream.duration:
+    """Return the duration of the video stream by the headers; None if they only tell that of the whole file."""
+    is_alone = len(container.streams) == 1
+    if stream.duration and (is_alone or container.format.name != 'asf'):  # where all streams have that of the file
         return float(stream.duration * stream.time_base)
-    try:
+    try:  # Matroska's tag counts from the start of the file
         hours, minutes, seconds = map(float, stream.metadata.get('DURATION', '').split(':'))
-        return hours * 3600 + minutes * 60 + seconds
+        return hours * 3600 + minutes * 60 + seconds - float((stream.start_time or 0) * stream.time_base)
     except ValueError:
-        return container.duration / 1e6 if container.duration else None
+        return container.duration / 1e6 if is_alone and container.duration else None

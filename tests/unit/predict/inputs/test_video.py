@@ -235,6 +235,14 @@ def test_sound_is_copied_from_the_first_to_the_last_image(tmp_path, count, late,
     np.testing.assert_allclose(times, np.arange(count) / 10, atol=1e-3)
 
 
+@pytest.mark.parametrize('suffix', ['mkv', 'flv', 'asf', 'mp4'])
+def test_sound_that_is_longer_than_the_images_is_no_damage(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    frames = list(read_video(str(write_with_sound(path, late=1))))
+    assert [frame.error for frame in frames] == [None] * 20
+    assert 20 <= count_video_frames(str(path)) <= 31
+
+
 @pytest.mark.parametrize(('codec', 'suffix'), [('pcm_s16le', 'mkv'), (None, 'mp4')])
 def test_sound_that_mp4_does_not_hold_is_left_out(tmp_path, codec, suffix):
     source = tmp_path / f'a.{suffix}'
