@@ -10,13 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...errors import one_line, printable, warn
+from ...errors import printable, warn
 from ..optional_imports import import_optional
 from ..poses import Frame
-from .video import as_shown, decode, find_stretch
+from .video import as_shown, decode, describe_failure, find_stretch, open_video
 
 RECONNECT_S = 10.0  # how long a stream that broke off is opened again
-ANSWER_S = 10  # without an answer or a frame, after which a stream has broken off
 PAUSE_S = 0.5  # between two attempts
 
 
@@ -76,7 +75,7 @@ def _read(av: Any, name: str, address: str, reconnect: float) -> Generator[Frame
                 yield Frame(name, image, index, now - start)
                 index += 1
         except Exception as raised:  # of any library
-            problem = getattr(raised, 'strerror', None) or one_line(raised)
+            problem = describe_failure(raised)
         if index and not lost:
             lost = time.monotonic()
             warn(printable(f'{name} broke off ({problem}): reconnecting for up to {reconnect:g} s'))
@@ -99,7 +98,7 @@ def _open_camera(index: int) -> Iterator[np.ndarray]:
 def _connect(av: Any, address: str) -> Iterator[np.ndarray | None]:
     """Yield the images of one connection; None at the end of a stream whose header says how long it is."""
     options = {'rtsp_transport': 'tcp'} if address.startswith('rtsp') else {}
-    with av.open(address, options=options, timeout=(ANSWER_S, ANSWER_S)) as container:
+    with open_video(av, address, **options) as container:
         stream = container.streams.video[0]
         stream.thread_type = 'SLICE'  # threads for several frames delay each frame
         stretch = find_stretch(stream)

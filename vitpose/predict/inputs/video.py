@@ -15,6 +15,7 @@ from vitpose_base.files import replacing
 from ...errors import InputError, one_line
 from ..optional_imports import import_optional
 from ..poses import Frame
+from .urls import TIMEOUT_S
 
 MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
 JOINT_S = 1.0  # that times must go back to show that recordings were joined, as .mts files of a camera
@@ -43,7 +44,7 @@ def is_video(path: Path) -> bool:
 def count_video_frames(name: str, start: float = 0, end: float = math.inf, stride: int = 1) -> int:
     """Estimate by the header of a video how many frames `read_video` reads; 0 if it has none or cannot be read."""
     av = import_optional('av', 'reading videos')
-    with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
+    with suppress(Exception), open_video(av, name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
         rate = stream.average_rate or 0
         count = stream.frames or round((_seconds(container, stream) or (container.duration or 0) / 1e6) * rate)
@@ -54,7 +55,7 @@ def count_video_frames(name: str, start: float = 0, end: float = math.inf, strid
 def read_video_size(name: str) -> tuple[int, int]:
     """Return width and height of a video by its header, with square pixels; (0, 0) if it cannot be read."""
     av = import_optional('av', 'reading videos')
-    with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
+    with suppress(Exception), open_video(av, name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
         return _square_size(stream, find_stretch(stream))
     return 0, 0
@@ -76,7 +77,7 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
         raise InputError(f'stride={stride!r}: expected an integer >= 1')
     index, kept, damaged, first, now, until, problems = 0, 0, 0, 0.0, 0.0, 0.0, []
     try:
-        with av.open(name) as container:
+        with open_video(av, name) as container:
             if not container.streams.video:
                 raise InputError('no video in this file')
             stream = container.streams.video[0]
@@ -109,7 +110,7 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
             if index and not kept:
                 problems.append(f'no frame from {start:g} to {end:g} s: it lasts {until:.2f} s')
     except Exception as problem:  # of any library, while it decodes
-        problems = [getattr(problem, 'strerror', None) or one_line(problem)]
+        problems = [describe_failure(problem)]
     if problems or not index:
         yield Frame(name, None, index, error='; '.join((*problems, f'{index} frames were read')))
 
@@ -161,7 +162,7 @@ class VideoWriter:
     def _open_sound(self) -> None:
         if not self._sound:
             return
-        source = self._stack.enter_context(self._av.open(self._sound))
+        source = self._stack.enter_context(open_video(self._av, self._sound))
         for stream in source.streams.audio[:1]:
             if stream.codec_context.name in SOUND:
                 video = source.streams.video[0]
@@ -191,6 +192,18 @@ class VideoWriter:
         with self._stack:
             if self._stream is not None:
                 self._container.mux(self._stream.encode())
+
+
+def open_video(av: Any, name: str, **options: str) -> Any:
+    """Open a video or stream with PyAV. Its exceptions, also if a server does not answer for `TIMEOUT_S`."""
+    return av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None)
+
+
+def describe_failure(problem: Exception) -> str:
+    """Say in one line why a video or stream cannot be read."""
+    if type(problem).__name__ == 'ExitError':  # PyAV's, whose text is 'Immediate exit requested'
+        return f'no answer for {TIMEOUT_S} s'
+    return getattr(problem, 'strerror', None) or one_line(problem)
 
 
 def find_stretch(stream: Any) -> float:

@@ -1,5 +1,7 @@
 """Images, videos and streams by URL; what cannot be had is one line."""
 
+from threading import Event
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.inputs.live import read_live
 from vitpose.predict.inputs.sources import Source, count_frames, find_sources, read_frames
 from vitpose.predict.inputs.urls import hide_password
+from vitpose.predict.inputs.video import read_video
 
 IMAGE = np.full((20, 30, 3), 99, np.uint8)
 PNG = cv2.imencode('.png', IMAGE)[1].tobytes()
@@ -52,6 +55,26 @@ def test_kinds_are_told_by_suffix_or_by_the_server(url):
     assert [frame.index for frame in read_frames([source])] == list(range(5)) and count_frames([source]) == 5
     *frames, _ = read_live('door', f'{url}/transport', True, reconnect=0)  # MPEG-TS
     assert [frame.index for frame in frames] == list(range(5)) and frames[0].image.shape == (48, 64, 3)
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_sending_is_an_error(tmp_path, monkeypatch):
+    write_video(tmp_path / 'v.mp4', numbered_images(400), movflags='+faststart')
+    data, released = (tmp_path / 'v.mp4').read_bytes(), Event()
+
+    def stall(handler):
+        handler.send_response(200)
+        handler.send_header('Content-Length', len(data))
+        handler.end_headers()
+        handler.wfile.write(data[: len(data) // 2])
+        released.wait(60)
+
+    monkeypatch.setattr('vitpose.predict.inputs.video.TIMEOUT_S', 1)
+    with serve(stall=stall) as address:
+        for frames in (read_video(f'{address}/stall'), read_live('door', f'{address}/stall', True, reconnect=0)):
+            *good, last = frames
+            assert len(good) > 100 and 'no answer for 1 s' in last.error and f'{len(good)} frames were re' in last.error
+        released.set()
 
 
 @pytest.mark.parametrize(
