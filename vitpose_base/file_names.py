@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,21 +31,23 @@ class PathEnds:
     """Paths, as tuples of components, by names of which only the end may be right."""
 
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
-        self._by_name = defaultdict[str, list[tuple[str, ...]]](list)
-        for path in filter(None, paths):
-            self._by_name[_fold(path[-1])].append(path)
+        self._sorted = sorted((_from_the_end(path), path) for path in paths if path)  # those with a common end together
 
     def longest(self, name: str) -> list[tuple[str, ...]]:
         """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
 
         At least the last one is in common, in any case of letters, either Unicode form, or with %20 for a space.
         """
-        if not (parts := path_parts(name)):
-            return []
-        ends = [parts, (*parts[:-1], _UPLOAD.sub('', parts[-1]))]
-        wanted = next((end for end in ends if _fold(end[-1]) in self._by_name), None)
-        scores = {path: common_end(path, wanted) for path in self._by_name[_fold(wanted[-1])]} if wanted else {}
-        return [path for path, score in scores.items() if score == max(scores.values())]
+        *folders, last = path_parts(name) or ['']
+        for wanted in ((*folders, last), (*folders, _UPLOAD.sub('', last))):
+            key = _from_the_end(wanted)
+            at = bisect_left(self._sorted, (key,))
+            if same := max((_count_same(key, near) for near, _ in self._sorted[max(at - 1, 0) : at + 1]), default=0):
+                limits = key[:same], (*key[: same - 1], key[same - 1] + '\0')
+                first, end = (bisect_left(self._sorted, (limit,)) for limit in limits)
+                scores = {path: common_end(path, wanted) for _, path in self._sorted[first:end]}
+                return [path for path, score in scores.items() if score == max(scores.values())]
+        return []
 
 
 class FileFinder:
@@ -81,10 +83,13 @@ def _walk(top: Path) -> Iterator[tuple[str, ...]]:
 
 def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:
     """Count the components at the end that are the same, and those of them that are spelled the same."""
-    pairs = list(zip(reversed(a), reversed(b), strict=False))
-    same = next((i for i, (x, y) in enumerate(pairs) if _fold(x) != _fold(y)), len(pairs))
-    return same, sum(x == y for x, y in pairs[:same])
+    same = _count_same(_from_the_end(a), _from_the_end(b))
+    return same, sum(x == y for x, y in zip(a[len(a) - same :], b[len(b) - same :], strict=True))
 
 
-def _fold(name: str) -> str:
-    return unicodedata.normalize('NFC', unquote(name)).casefold()
+def _count_same(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    return len(os.path.commonprefix((a, b)))
+
+
+def _from_the_end(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize('NFC', unquote(name)).casefold() for name in reversed(parts))
