@@ -70,15 +70,16 @@ class FileFinder:
             if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:
-            self._ends = PathEnds(_walk(self.top))
+            self._ends = PathEnds(path.parts for path in walk_files(self.top))
         return [Path(*parts) for parts in self._ends.longest(name)]
 
 
-def _walk(top: Path) -> Iterator[tuple[str, ...]]:
+def walk_files(top: Path) -> Iterator[Path]:
+    """Yield the files in a folder and all folders below, but not what `vitpose predict` drew."""
     for folder, folders, files in os.walk(top):
         if _RECORD in files:
             folders[:] = [name for name in folders if name not in _DRAWINGS]
-        yield from (Path(folder, file).parts for file in sorted(files))
+        yield from (Path(folder, file) for file in sorted(files))
 
 
 def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from vitpose_base.file_names import walk_files
 from vitpose_base.image_files import open_image
 
 from ...errors import InputError, MissingFileError, warn
@@ -43,11 +44,11 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
     """Find the images and videos that the inputs name, in their order, each once.
 
     Inputs are files, folders, globs, URLs, camera indices such as '0', unless a file has that name, and .txt files with
-    one of these per line. Folders are searched with all folders below, without hidden files and links to folders,
-    except for the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes before 10.jpg. Their
-    files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and counted by suffix in a
-    warning, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is or has neither image
-    nor video, or there is no such camera or URL.
+    one of these per line. Folders are searched with all folders below, without hidden files, links to folders, what
+    `vitpose predict` drew, and the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes
+    before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and
+    counted by suffix in a warning, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is
+    or has neither image nor video, or there is no such camera or URL.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
@@ -110,7 +111,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     if path.exists() and _inside(path, leave_out):
         raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
-        files = [file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}']
+        files = [file for file in walk_files(path) if '/.' not in f'/{file.relative_to(path).as_posix()}']
     elif path.exists():
         files = [path]
     elif text.isascii() and text.isdecimal():

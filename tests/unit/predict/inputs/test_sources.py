@@ -104,6 +104,13 @@ def test_output_folder_is_not_searched(folder):
         find_sources(['b/2.png'], leave_out=folder / 'b')
 
 
+def test_drawings_of_an_earlier_prediction_are_not_searched(folder):
+    os.replace('b/c', 'b/drawn')
+    (folder / 'b/predictions.jsonl').touch()
+    assert names('.', leave_out=folder / 'poses') == ['a.jpg', 'b/1.JPG', 'b/2.png']
+    assert names('b/drawn') == names('b/d*/*') == ['b/drawn/3.jpeg']
+
+
 @pytest.mark.parametrize(
     ('text', 'error', 'message'),
     [
