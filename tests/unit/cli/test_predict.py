@@ -284,10 +284,15 @@ def test_other_formats_of_a_finished_run(predict, capsys):
     assert 'out: predictions.jsonl, deeplabcut_csv, predictions.npz\n' in capsys.readouterr().out
     assert np.load('out/predictions.npz')['keypoints'].shape == (3, 3, 2)
     assert predict('photos', '--no-draw', '--resume', '--save', 'coco') == 0
-    assert 'out: predictions.jsonl, keypoints.json, images.json\n' in capsys.readouterr().out
+    expected = 'out: predictions.jsonl, keypoints.json, images.json, deeplabcut_csv, predictions.npz\n'
+    assert expected in capsys.readouterr().out  # the earlier ones are kept
     assert predict('photos', '--no-draw', '--resume', '--uncertain', '1') == 0
     out = capsys.readouterr().out
-    assert 'lowest mean scores of keypoints:\n  0.500  photos/0.png\n' in out and ', uncertain.csv\n' in out
+    assert 'lowest mean scores of keypoints:\n  0.500  photos/0.png\n' in out and ', uncertain.csv, ' in out
+    predict.predictor.stop = None
+    cv2.imwrite('photos/3.png', np.zeros((48, 64, 3), np.uint8))
+    assert predict('photos', '--no-draw', '--resume', '--save', 'csv') == 0  # the others lack the new image
+    assert 'out: predictions.jsonl, deeplabcut_csv\n' in capsys.readouterr().out
 
 
 def test_drawing_options(predict, monkeypatch):

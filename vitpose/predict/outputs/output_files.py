@@ -117,8 +117,8 @@ class Outputs:
 
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
-        for path in (self.out / name for name in (*MADE, *(() if record else (PAGE, LINES, DRAWN, CROPS)))):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if record is None:
+            self._remove(PAGE, LINES, DRAWN, CROPS)
         self._write_settings()
         self._lines = (self.out / LINES).open('a', encoding='utf-8', buffering=1)
         if record is None:
@@ -130,10 +130,16 @@ class Outputs:
                 if self._page:
                     self._page.write(frame, poses, None)
 
+    def _remove(self, *names: str) -> None:
+        for path in (self.out / name for name in names):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
     def _write(self, frame: Frame, poses: Poses) -> None:
         if self._is_stopped:
             return
         self._is_stopped = True
+        if not self._last.name:  # the first frame: what was made of others before is out of date
+            self._remove(*MADE)
         if self._lines is None:
             self._open()
         if frame.name != self._last.name:
