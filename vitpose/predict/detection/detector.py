@@ -28,11 +28,12 @@ class Detector:
             published ones, which MMEngine reads.
         device, score_threshold, nms_threshold, categories: as for `OnnxDetector`, with any classes; None: those of the
             name, or else 'person', or a single one.
-        batch_size: images per batch.
 
     ImportError if MMDetection is not installed; FileNotFoundError if there is no such checkpoint; ValueError for a
     config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
     """
+
+    batch_size = 8  # images
 
     def __init__(
         self,
@@ -42,7 +43,6 @@ class Detector:
         score_threshold: float = 0.3,
         nms_threshold: float = 0.3,
         categories: Sequence[int | str] | None = None,
-        batch_size: int = 8,
     ):
         with quiet():
             from mmdet.apis import DetInferencer
@@ -61,7 +61,7 @@ class Detector:
                 load_strictly(self._inferencer.model, load_weights(Path(checkpoint)))
             except ValueError as problem:
                 raise InputError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
-        self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size
+        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
         named = categories or known.get('cat_ids')
         is_indices = named and all(isinstance(each, int) for each in named)
         self.categories = tuple(named if is_indices else find_classes(self._inferencer.cfg, name, named))

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
 MIN_KEPT_SCORE = 0.75  # of the mean score at the last search, below which the object is searched again
-MIN_KEYPOINTS = 3  # above the threshold, or both of two; with fewer, the whole image remains the box
+MIN_KEYPOINT_SCORE = 0.3
+MIN_KEYPOINTS = 3  # with that score, or both of two; with fewer, the whole image remains the box
+MARGIN = 0.1  # around the keypoints, a share of the box's longer side
 
 
 class TwoPassDetector:
     """The box of the one object of an image: the first of two passes, which `PosePredictor` completes.
 
-    `model` is as of `PosePredictor`, trained with crops of whole images, too. Keypoints with a score above
-    `score_threshold` are used; the box exceeds them on each side by `margin`, a part of its longer side.
+    `model` is as of `PosePredictor`, trained with crops of whole images, too.
     """
 
-    batch_size = 16
+    batch_size, score_threshold = 16, MIN_KEYPOINT_SCORE
 
-    def __init__(self, model: 'GraphModel | ExportedModel', score_threshold: float = 0.3, margin: float = 0.1):
-        self.model, self.score_threshold, self.margin = model, score_threshold, margin
+    def __init__(self, model: 'GraphModel | ExportedModel'):
+        self.model = model
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return a box (1, 4) x1 y1 x2 y2 in image pixels and its score (1,) per image (H, W, 3) uint8 BGR.
@@ -43,30 +44,27 @@ class TwoPassDetector:
         found = []
         for image, points, sure in zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True):
             size = image.shape[1::-1]
-            box, score = box_around(points, sure, size, self.score_threshold, self.margin), np.zeros(1, np.float32)
+            box, score = box_around(points, sure, size), np.zeros(1, np.float32)
             if box is None:
                 box = np.array((0, 0, *size), np.float32)
             else:
-                score = sure[sure > self.score_threshold].mean(keepdims=True).astype(np.float32)
+                score = sure[sure > MIN_KEYPOINT_SCORE].mean(keepdims=True).astype(np.float32)
             found.append((box[None], score))
         return found
 
 
-def box_around(
-    keypoints: np.ndarray, scores: np.ndarray, size: tuple[int, ...], threshold: float = 0.3, margin: float = 0.1
-) -> np.ndarray | None:
-    """Return the box (4,) around the keypoints (K, 2) with scores (K,) above the threshold, in an image of (w, h).
+def box_around(keypoints: np.ndarray, scores: np.ndarray, size: tuple[int, ...]) -> np.ndarray | None:
+    """Return the box (4,) around those of the keypoints (K, 2) with high scores (K,), in an image of (w, h).
 
-    It exceeds them by `margin`, a part of its longer side. None if there are fewer than `MIN_KEYPOINTS`, or all are at
-    one point.
+    None if there are fewer than `MIN_KEYPOINTS`, or all are at one point.
     """
-    is_used = scores > threshold
+    is_used = scores > MIN_KEYPOINT_SCORE
     if is_used.sum() < min(MIN_KEYPOINTS, max(len(scores), 2)):
         return None
     low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
     if (low == high).all():
         return None
-    extra = margin * (high - low).max()
+    extra = MARGIN * (high - low).max()
     return np.clip(np.concatenate((low - extra, high + extra)), 0, size * 2).astype(np.float32)
 
 

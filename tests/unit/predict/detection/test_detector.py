@@ -38,7 +38,8 @@ def checkpoint(tmp_path_factory):
 def test_people_are_those_of_mmpose_inferencer(checkpoint, model_files):
     inferencer = MMPoseInferencer(*model_files, det_model=CONFIG, det_weights=checkpoint, det_cat_ids=0, device='cpu')
     init_default_scope('mmpose')
-    detector = Detector(CONFIG, checkpoint, 'cpu', THRESHOLDS['bbox_thr'], THRESHOLDS['nms_thr'], batch_size=2)
+    detector = Detector(CONFIG, checkpoint, 'cpu', THRESHOLDS['bbox_thr'], THRESHOLDS['nms_thr'])
+    detector.batch_size = 2
     predictor = PosePredictor.load(*model_files, device='cpu', detector=detector)
     images = [rendered(i)[0] for i in range(3)]
     theirs = inferencer(images, return_datasamples=True, **THRESHOLDS)

@@ -83,8 +83,9 @@ def test_boxes_and_other_models_need_no_search(image):
         np.testing.assert_array_equal(PosePredictor(RectangleModel(objects))(image).boxes, [[0, 0, 640, 480]])
 
 
-def test_without_sure_keychosenthe_whole_image_is_the_box(image):
-    detector = TwoPassDetector(RectangleModel('two_pass'), score_threshold=0.65)
+def test_without_sure_keypoints_the_whole_image_is_the_box(image, monkeypatch):
+    monkeypatch.setattr('vitpose.predict.detection.two_pass.MIN_KEYPOINT_SCORE', 0.65)
+    detector = TwoPassDetector(RectangleModel('two_pass'))
     (box, score), (empty_box, empty_score) = detector([image, np.zeros((30, 40, 3), np.uint8)])
     assert box.tolist() == [[0, 0, 640, 480]] and score.tolist() == [0]  # two keypoints are surer
     assert empty_box.tolist() == [[0, 0, 40, 30]] and empty_score.tolist() == [0]
