@@ -50,18 +50,17 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     images, rows, notes = _read_truth(annotations)
     predicted = _read(predictions, annotations, images)
     predicted.notes += notes
-    count = len(next(iter(predicted.results), {'keypoints': ()})['keypoints']) // 3
-    if not count:
+    if not predicted.results:
         raise InputError(f'{predictions}: no person was predicted in the images of {annotations}')
-    instances = _instances(annotations, rows, count)
-    names = keypoint_names(predicted.metainfo)[:count] if predicted.metainfo else list(map(str, range(count)))
+    names = keypoint_names(predicted.metainfo)
+    instances = _instances(annotations, rows, len(names))
     if missing := len({image['id'] for image in images} - predicted.people.keys()):
         of = f'{missing:,} of {len(images):,} images'
         predicted.notes.append(f'{of} have no predictions: their people count')
     labeled, distances, sides = _distances(instances, predicted, {image['id']: image for image in images})
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(images), 'people': len(labeled), 'found': found}
-    scores |= _coco_scores(images, instances, predicted, count)
+    scores |= _coco_scores(images, instances, predicted, len(names))
     scores |= {f'PCK@{thr}': _mean(_pck(distances / sides, labeled, thr)) for thr in PCK}
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
     scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..poses import Frame, Poses, rounded, score_name
+from ..poses import Frame, Poses, keypoint_names, rounded, score_name
 from .results import write_array
 
 SIDE_PX = 640  # the longer side of a picture
@@ -22,8 +22,7 @@ class Page:
 
     def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
         self._path, self._entries, self._left_out = path, list[dict[str, Any]](), 0
-        names, self._score = metainfo.get('keypoint_id2name') or {}, score_name(metainfo)
-        self._names = [names.get(i) for i in range(max(names, default=-1) + 1)]
+        self._names, self._score = keypoint_names(metainfo), score_name(metainfo)
         self._object = escape(metainfo.get('category') or 'person')
         self._second: tuple[str, int | None] | None = None
 

@@ -83,12 +83,11 @@ def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read the metainfo in the header of a predictions.jsonl, without colors; {} if it has none, as older files."""
+    """Read the metainfo in the header of a predictions.jsonl, without colors. ValueError if it has none."""
     with path.open('rb') as file:
         text = file.readline()
     try:
-        if not is_header(header := json.loads(text)):
-            return {}
+        header = json.loads(text)
         rule = header['crop_rule']
         rule = rule and CropRule(**rule | {'input_size': tuple(rule['input_size'])})
         names, links = dict(enumerate(header['keypoint_names'])), header['skeleton']

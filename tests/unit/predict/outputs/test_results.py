@@ -126,7 +126,7 @@ def test_a_line_is_read_back(poses):
     )
 
 
-def test_a_header_is_read_back_and_older_files_have_none(tmp_path):
+def test_a_header_is_read_back_and_must_be_there(tmp_path):
     path, rule = tmp_path / 'p.jsonl', CropRule((48, 64), 1.1, True)
     known = dict(license='Apache-2.0', model='m.onnx', sigmas=np.float32([0.1, 0.2, 0.3]), category='bird')
     header = header_of(METAINFO | known | dict(crop_rule=rule, metric=dict(nms_thr=0.5)))
@@ -137,11 +137,10 @@ def test_a_header_is_read_back_and_older_files_have_none(tmp_path):
     assert read['keypoint_id2name'] == METAINFO['keypoint_id2name'] and read['skeleton_links'] == [[0, 1], [0, 2]]
     assert (read['sigmas'], read['metric']) == ([0.1, 0.2, 0.3], {'nms_thr': 0.5})
     assert (read['license'], read['model'], read['category']) == ('Apache-2.0', 'm.onnx', 'bird')
-    path.write_text(json.dumps(line_of(make_frame(), make_poses(1))) + '\n')
-    assert read_header(path) == {}
-    path.write_text('{"keypoint_names": ["a"]}\n')
-    with pytest.raises(ValueError, match=r'p\.jsonl, line 1: expected the header of `vitpose predict`'):
-        read_header(path)
+    for text in (json.dumps(line_of(make_frame(), make_poses(1))), '{"keypoint_names": ["a"]}', '[]'):
+        path.write_text(f'{text}\n')
+        with pytest.raises(ValueError, match=r'p\.jsonl, line 1: expected the header of `vitpose predict`'):
+            read_header(path)
 
 
 @pytest.mark.parametrize('end', ['', '{"file": "b', '{}'])
