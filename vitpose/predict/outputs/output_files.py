@@ -38,7 +38,7 @@ def prepare_folder(out: Path) -> None:
     """Create the output folder. OSError if it has files and no earlier prediction, or nothing can be written there."""
     check_writable(out)
     names = {path.name for path in out.iterdir() if path.suffix != PART and not path.name.startswith('.')}
-    others = sorted(names - {SETTINGS, DRAWN, CROPS})
+    others = sorted(names - {SETTINGS})
     if others and LINES not in others:
         what = f'files that are not predictions, such as {others[0]}'
         raise ExistingFileError(f'{out} has {what}: pass an empty or new folder to --out')
@@ -118,7 +118,7 @@ class Outputs:
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
         if record is None:
-            self._remove(PAGE, LINES, DRAWN, CROPS)
+            self._remove(PAGE, DRAWN, CROPS, LINES)  # the last one says that they are ours
         self._write_settings()
         self._lines = (self.out / LINES).open('a', encoding='utf-8', buffering=1)
         if record is None:

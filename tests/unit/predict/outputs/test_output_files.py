@@ -124,9 +124,12 @@ def test_folder_that_cannot_be_used(tmp_path):
         prepare_folder(tmp_path / 'full')
     with pytest.raises(OSError, match='below: cannot write into this folder'):
         prepare_folder(tmp_path / 'file' / 'below')
-    (tmp_path / 'full' / 'mine').unlink()
+    (tmp_path / 'full' / 'mine').rename(tmp_path / 'full' / DRAWN)  # which would be removed
+    with pytest.raises(FileExistsError, match='such as drawn'):
+        prepare_folder(tmp_path / 'full')
+    (tmp_path / 'full' / DRAWN).rename(tmp_path / 'full' / SETTINGS)  # all that a killed run may leave
     prepare_folder(tmp_path / 'full')
-    assert files(tmp_path) == ['file', 'full/.DS_Store']
+    assert files(tmp_path) == ['file', 'full/.DS_Store', 'full/settings.json']
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason='root can write anywhere')
