@@ -6,6 +6,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from operator import eq
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,21 +34,25 @@ class PathEnds:
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
         self._sorted = sorted((_from_the_end(path), path) for path in paths if path)  # those with a common end together
 
-    def longest(self, name: str) -> list[tuple[str, ...]]:
+    def longest(self, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
         """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
 
-        At least the last one is in common, in any case of letters, either Unicode form, or with %20 for a space.
+        The values count these components, and those of them that are spelled the same. At least the last one is in
+        common, in any case of letters, either Unicode form, or with %20 for a space.
         """
         *folders, last = path_parts(name) or ['']
         for wanted in ((*folders, last), (*folders, _UPLOAD.sub('', last))):
             key = _from_the_end(wanted)
             at = bisect_left(self._sorted, (key,))
-            if same := max((_count_same(key, near) for near, _ in self._sorted[max(at - 1, 0) : at + 1]), default=0):
-                limits = key[:same], (*key[: same - 1], key[same - 1] + '\0')
+            near = (os.path.commonprefix((key, other)) for other, _ in self._sorted[max(at - 1, 0) : at + 1])
+            if count := max(map(len, near), default=0):
+                limits = key[:count], (*key[: count - 1], key[count - 1] + '\0')
                 first, end = (bisect_left(self._sorted, (limit,)) for limit in limits)
-                scores = {path: common_end(path, wanted) for _, path in self._sorted[first:end]}
-                return [path for path, score in scores.items() if score == max(scores.values())]
-        return []
+                wanted = wanted[-count:]
+                same = {path: sum(map(eq, path[-count:], wanted)) for _, path in self._sorted[first:end]}
+                most = max(same.values())
+                return {path: (count, most) for path, number in same.items() if number == most}
+        return {}
 
 
 class FileFinder:
@@ -80,16 +85,6 @@ def walk_files(top: Path) -> Iterator[Path]:
         if _RECORD in files:
             folders[:] = [name for name in folders if name not in _DRAWINGS]
         yield from (Path(folder, file) for file in sorted(files))
-
-
-def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:
-    """Count the components at the end that are the same, and those of them that are spelled the same."""
-    same = _count_same(_from_the_end(a), _from_the_end(b))
-    return same, sum(x == y for x, y in zip(a[len(a) - same :], b[len(b) - same :], strict=True))
-
-
-def _count_same(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    return len(os.path.commonprefix((a, b)))
 
 
 def _from_the_end(parts: tuple[str, ...]) -> tuple[str, ...]:

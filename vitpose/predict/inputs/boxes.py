@@ -42,8 +42,9 @@ def read_boxes(
         if isinstance(data, list) != (images_json is not None):
             raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
         listed, notes = _read_coco(path, data, images_json, category)
-    corners = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
-    if corners and np.max(corners) <= 1 and np.mod(corners, 1).any():
+    tables = [table for entry in listed.values() for table in entry.boxes.values()]
+    corners = np.concatenate(tables) if tables else np.zeros(0)
+    if len(corners) and corners.max() <= 1 and np.mod(corners, 1).any():
         raise InputError(f'{path}: all {len(corners):,} boxes lie between 0 and 1: expected pixels of the images')
     boxes = GivenBoxes(path, listed, sources, scale)
     boxes.file_notes += notes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitpose_base.file_names import PathEnds, common_end, path_parts
+from vitpose_base.file_names import PathEnds, path_parts
 from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
@@ -159,12 +159,12 @@ def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict
     sources it matches equally well.
     """
     full = {source: path_parts(source if '://' in source else os.path.abspath(source)) for source in sources}
-    ends, by_path = PathEnds(full.values()), defaultdict[tuple[str, ...], list[str]](list)
+    ends, by_path = PathEnds(full.values()), defaultdict[tuple[str, ...], dict[str, tuple[int, int]]](dict)
     for name in names:
-        for path in ends.longest(name):
-            by_path[path].append(name)
+        for path, common in ends.longest(name).items():
+            by_path[path][name] = common
     matches = {}
     for source, path in full.items():
-        common = {name: common_end(path, path_parts(name)) for name in by_path[path]}
-        matches[source] = [name for name, score in common.items() if score == max(common.values())]
+        most = max(by_path[path].values(), default=0)
+        matches[source] = [name for name, common in by_path[path].items() if common == most]
     return matches, Counter(name for found in by_path.values() for name in found)
