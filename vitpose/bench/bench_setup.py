@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from vitpose_mm.estimators.plain_model import split_config
 
 from ..predict.models.crops import CropRule
-from ..predict.models.torch_model import PoseModel, chosen, head_names, read_config
+from ..predict.models.description import choose_dataset
+from ..predict.models.torch_model import PoseModel, head_names, read_config
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def make_setup(
     """
     cfg, _ = read_config(config)
     datasets, file = head_names(cfg), folder / 'weights.pth'
-    plain = deepcopy(split_config(cfg, chosen(dataset, datasets)) if datasets else cfg)
+    plain = deepcopy(split_config(cfg, choose_dataset(dataset, datasets)) if datasets else cfg)
     plain.model.test_cfg = dict(plain.model.get('test_cfg') or {}, flip_test=False)
     if checkpoint is None:
         weights = random_model(plain).state_dict()

@@ -21,7 +21,7 @@ def test_bad_input(refuses, model_files, tmp_path, monkeypatch):
         ('--to openvino --out a.xml --precision int8', 'at least 200, and found 0: pass more with --images'),
         ('--to openvino --out a.xml --precision int8 --images ten', 'at least 200, and found 10: pass more'),
         ('--to onnx --out a.onnx --size 130 96', '130 is not a positive multiple of the stride 16'),
-        ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
+        ('--to onnx --out a.onnx --dataset aic', "dataset='aic': this model predicts coco"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
         ('--to onnx --out a.onnx --category dog', '--category: only with --boxes FILE'),
         ('--to onnx --out a.onnx --accuracy-drop 0.01', "expected a number above 0 and below 1, with OpenVINO's int8"),

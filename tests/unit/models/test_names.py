@@ -84,7 +84,7 @@ def test_a_name_gives_the_poses_of_its_files(little, model_files):
 def test_the_dataset_stands_after_the_colon(little, name, dataset):
     assert load_model(name).metainfo['dataset_name'] == dataset
     assert load_model(name, dataset='mpii').metainfo['dataset_name'] == 'mpii'
-    with pytest.raises(ValueError, match="dataset='dogs': this model predicts one of "):
+    with pytest.raises(ValueError, match="dataset='dogs': this model predicts "):
         load_model('several:dogs')
 
 

@@ -83,6 +83,15 @@ def recorded_dataset(meta: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def choose_dataset(dataset: str | None, names: list[str]) -> str:
+    """Return the given one of a model's datasets, or the only one. ValueError for another, or for None of several."""
+    name = names[0] if dataset is None and len(names) == 1 else dataset
+    if name not in names:
+        known = f'this model predicts {", ".join(names)}' if names else 'this file has no decoder'
+        raise InputError(f'dataset={dataset!r}: {known}' + ('; choose one of them' if len(names) > 1 else ''))
+    return str(name)
+
+
 def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
     """Return what a recorded config sets of `PlainViT`'s stride and attention."""
     model = config.get('model')

@@ -10,7 +10,7 @@ from vitpose_mm.networks.from_checkpoint import build_network, head_datasets
 from vitpose_mm.networks.heatmaps.codecs import build_codec
 
 from ...errors import InputError, MissingFileError, one_line
-from .description import describe, read_datasets, recorded_dataset
+from .description import choose_dataset, describe, read_datasets, recorded_dataset
 from .file_info import FORMAT, FileInfo, codec_fields
 from .graph_model import GraphModel
 
@@ -77,8 +77,4 @@ def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str
             unknown = f'the dataset of its {count} keypoints is not recorded'
             raise InputError(f'{unknown}: choose it with dataset=..., such as {", ".join(near) or "none that ships"}')
         names = [recorded or str(dataset)]
-    name = names[0] if dataset is None and len(names) == 1 else dataset
-    if name not in names:
-        known = f'this model predicts {", ".join(names)}' if names else 'this file has no decoder'
-        raise InputError(f'dataset={dataset!r}: {known}' + ('; choose one of them' if len(names) > 1 else ''))
-    return name
+    return choose_dataset(dataset, names)

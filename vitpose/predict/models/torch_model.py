@@ -33,6 +33,7 @@ from ...errors import InputError, MissingFileError, one_line
 from ...shipped import find_config
 from ..scoring import Scoring
 from .crops import CropRule, read_crop_rule
+from .description import choose_dataset
 from .file_info import OBJECTS, is_share
 from .graph_model import GraphModel
 
@@ -62,10 +63,10 @@ class PoseModel(GraphModel):
         super().__init__(device, precision, flip_test, compile)
         cfg, name = read_config(config, cfg_options)
         datasets = head_names(cfg)
-        single = split_config(cfg, chosen(dataset, datasets)) if datasets else cfg
+        single = split_config(cfg, choose_dataset(dataset, datasets)) if datasets else cfg
         self.crop_rule, self.metainfo = read_test_set(single, name)
-        if not datasets and dataset not in (None, self.metainfo['dataset_name']):
-            raise InputError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
+        if not datasets:
+            choose_dataset(dataset, [self.metainfo['dataset_name']])
         if not Path(checkpoint).exists():
             raise MissingFileError(missing_checkpoint_message(Path(checkpoint), name, 'checkpoint={}'))
         try:
@@ -228,11 +229,3 @@ def head_names(cfg: Config) -> list[str]:
     head: Any = cfg.model.get('head') or {}
     kind = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
     return list(head.heads) if isinstance(kind, type) and issubclass(kind, MultiDatasetHead) else []
-
-
-def chosen(dataset: str | None, names: list[str]) -> str:
-    """Return the dataset to predict. ValueError if the model does not have it, or has several and none is given."""
-    name = names[0] if dataset is None and len(names) == 1 else dataset
-    if name not in names:
-        raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')
-    return str(name)

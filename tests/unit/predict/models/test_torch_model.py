@@ -44,7 +44,7 @@ def test_a_dataset_selects_head_codec_crop_and_keypoints(multi_model_files):
     assert not model.crop_rule.use_udp and model.model.test_cfg['shift_heatmap']
     other = PoseModel(*multi_model_files, device='cpu', dataset='mpii')
     assert (other.num_keypoints, other.crop_rule.use_udp) == (16, True)
-    with pytest.raises(ValueError, match='dataset=None: this model predicts one of aic, coco, mpii'):
+    with pytest.raises(ValueError, match='dataset=None: this model predicts aic, coco, mpii'):
         PoseModel(*multi_model_files)
 
 
@@ -54,7 +54,7 @@ def test_the_only_dataset_is_the_default(multi_model_files, model_files, tmp_pat
     checkpoint = changed(multi_model_files[1], tmp_path / 'one.pth', lambda weights: drop(weights, '.aic.', '.mpii.'))
     assert PoseModel(cfg, checkpoint).metainfo['dataset_name'] == 'coco'
     assert PoseModel(*model_files, dataset='coco').num_keypoints == 17
-    with pytest.raises(ValueError, match="dataset='aic': this model has one dataset, 'coco'"):
+    with pytest.raises(ValueError, match="dataset='aic': this model predicts coco$"):
         PoseModel(*model_files, dataset='aic')
 
 
