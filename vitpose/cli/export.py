@@ -67,8 +67,7 @@ def run(args: argparse.Namespace) -> None:
     box_options = read_box_options(args)
     from ..predict.inputs.sources import find_sources
 
-    if args.images:
-        find_sources(args.images, quiet=True)
+    sources = find_sources(args.images) if args.images else None
     named = _find_files(args)
     import numpy as np
 
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         check_crop_count(0)
     model = _load_model(named, args)
     wanted = CALIBRATION_CROPS if target.is_calibrated else COMPARED_CROPS
-    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
+    crops = crop_people(model.crop_rule, wanted, sources, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
     if target.is_calibrated:
         check_crop_count(given)

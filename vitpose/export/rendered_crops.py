@@ -1,6 +1,6 @@
 """Crops of people to compare or calibrate with: of given images, or rendered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..predict.batching import start_work
 from ..predict.inputs.boxes import read_boxes
 from ..predict.inputs.images import read_frame
-from ..predict.inputs.sources import find_sources, read_frames
+from ..predict.inputs.sources import Source, read_frames
 from ..predict.models.crops import CropRule
 from ..predict.poses import Frame
 from ..synthetic.render_settings import RenderSettings, render_one
@@ -20,20 +20,19 @@ from ..synthetic.render_settings import RenderSettings, render_one
 def crop_people(
     rule: CropRule,
     number: int,
-    inputs: Sequence[str] = (),
+    sources: list[Source] | None = None,
     boxes: Path | None = None,
     bits: int | None = None,
     **box_options: Any,
 ) -> np.ndarray:
     """Crop up to `number` people into (N, h, w, 3) uint8 BGR.
 
-    They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` and the
-    other arguments of `read_boxes`, by default one person per image, and `bits` as in `read_frame`; without inputs they
-    are rendered.
-    OSError if an input does not exist; ValueError if it is neither image nor video, is broken, or nobody is in them.
+    They are in `sources`, taken in an order that mixes them, with `boxes` and the other arguments of `read_boxes`, by
+    default one person per image, and `bits` as in `read_frame`; without sources they are rendered. ValueError if one
+    is broken, or nobody is in them.
     """
     crops: list[np.ndarray] = []
-    for frame in _read(inputs, boxes, bits, box_options) if inputs else _render():
+    for frame in _read(sources, boxes, bits, box_options) if sources else _render():
         assert frame.image is not None
         people = start_work(frame, rule, 0).poses.boxes[: number - len(crops)]
         cropped = np.empty((len(people), *rule.input_size[::-1], 3), np.uint8)
@@ -42,12 +41,11 @@ def crop_people(
         if len(crops) == number:
             break
     if not crops:
-        raise InputError(f'--images {" ".join(inputs)}: no people in them')
+        raise InputError(f'{boxes}: no boxes of people in --images')
     return np.stack(crops)
 
 
-def _read(inputs: Sequence[str], boxes: Path | None, bits: int | None, box_options: dict[str, Any]) -> Iterator[Frame]:
-    sources = find_sources(inputs)
+def _read(sources: list[Source], boxes: Path | None, bits: int | None, box_options: dict[str, Any]) -> Iterator[Frame]:
     matched = read_boxes(boxes, sources, **box_options) if boxes else None
     if matched:
         sources = [source for source in sources if source.name not in matched.missing]

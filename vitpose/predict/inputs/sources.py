@@ -40,22 +40,22 @@ class Source:
     address: str = ''  # URL of a stream, with its password
 
 
-def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bool = False) -> list[Source]:
+def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[Source]:
     """Find the images and videos that the inputs name, in their order, each once.
 
     Inputs are files, folders, globs, URLs, camera indices such as '0', unless a file has that name, and .txt files with
     one of these per line. Folders are searched with all folders below, without hidden files, links to folders, what
     `vitpose predict` drew, and the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes
     before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and
-    counted by suffix in a warning, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is
-    or has neither image nor video, or there is no such camera or URL.
+    counted by suffix in a warning. FileNotFoundError if nothing has the name; ValueError if an input is or has neither
+    image nor video, or there is no such camera or URL.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
     for line in (line for text in inputs for line in _lines(text)):
         for source in _find(line, leave_out and Path(os.path.abspath(leave_out)), ignored):
             sources.setdefault(source.address or os.path.abspath(source.name), source)
-    if ignored and not quiet:
+    if ignored:
         named = ', '.join(f'{number:,} {suffix}' for suffix, number in Counter(ignored.values()).most_common())
         warn(f'left out as neither image nor video: {named}')
     return list(sources.values())

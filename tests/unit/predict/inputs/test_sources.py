@@ -85,7 +85,7 @@ def test_libraries_decide_where_the_suffix_does_not(tmp_path, caplog):
     left_out = line.removeprefix('left out as neither image nor video: ').split(', ')
     others = ['1 .heic (pip install pillow-heif)', '1 .m3u8', '1 .pth', '1 .wav', '1 without suffix']
     assert left_out[0] == '2 .txt' and sorted(left_out[1:]) == others
-    frames = list(read_frames(find_sources([str(tmp_path / 'c.gif')], quiet=True)))
+    frames = list(read_frames(find_sources([str(tmp_path / 'c.gif')])))
     assert [frame.image.mean().round() for frame in frames] == [0, 99, 200]
     assert caplog.messages == [line]
 
