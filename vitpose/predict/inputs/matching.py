@@ -142,14 +142,12 @@ def match_names(
 
 def describe_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, Listed | str]) -> list[str]:
     """Return a note on sources in other folders than the names in the file that `match_names` found for them."""
-    used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
-    moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
+    used = ((name, entry.matched) for name, entry in listed.items() if matches.get(entry.matched) is entry)
+    moved = []
+    for name, source in used:
+        ends = zip(path_parts(name)[::-1], path_parts(source)[::-1], strict=False)
+        moved += [f'{name} = {source}'] * any(x != y for x, y in ends)  # neither is the end of the other
     return [f'{path}: {len(moved):,} inputs are in other folders than listed: {name_few(moved)}'] * bool(moved)
-
-
-def _is_moved(name: str, source: str) -> bool:
-    """Answer whether neither of two matching paths is the end of the other."""
-    return any(x != y for x, y in zip(path_parts(name)[::-1], path_parts(source)[::-1], strict=False))
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:
