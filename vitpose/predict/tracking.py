@@ -29,8 +29,9 @@ class Tracker:
     """Give people ids that they keep from frame to frame, by the overlap of boxes that move steadily.
 
     It uses C-BIoU of the package trackers with the times of the frames: a person who is hidden for up to a second keeps
-    the id at any frame rate. Every box with a score of at least `score_threshold`, that of the detector, can start a
-    track, and counts the same; one with a lower score, above 0.1, only continues a track.
+    the id at any frame rate; where frames are farther apart, one who is hidden in none. Every box with a score of at
+    least `score_threshold`, that of the detector, can start a track, and counts the same; one with a lower score, above
+    0.1, only continues a track.
 
     A sequence is a video, a camera, or the images of one folder, also if other folders come in between. A video whose
     `index` does not rise starts again, as another sequence. Ids count from 0 and are not used again in another
@@ -60,9 +61,11 @@ class Tracker:
             frame.error = f'people cannot be tracked: {one_line(problem)}'
             del self._sequences[name]
 
-    def _start(self, frame_rate: float = FRAME_RATE) -> Any:
+    def _start(self, step: float = 1 / FRAME_RATE) -> Any:
+        """Make a tracker for frames that are `step` seconds apart, which may be more than a second."""
+        buffer, rate = max(FRAMES_HIDDEN, round(1.5 * step * 30)), min(1 / step, 240)
         thresholds = dict(track_activation_threshold=1.0, high_conf_det_threshold=1.0)
-        return self._library.CBIoUTracker(FRAMES_HIDDEN, frame_rate, minimum_consecutive_frames=1, **thresholds)
+        return self._library.CBIoUTracker(buffer, rate, minimum_consecutive_frames=1, **thresholds)
 
     def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
@@ -77,7 +80,7 @@ class Tracker:
         else:
             time = max(time, sequence.time + 1e-3)  # the library skips frames that are not later
             if sequence.first is not None:  # its motion model is made for steps of one frame
-                sequence.tracker = self._start(float(np.clip(1 / (time - sequence.time), 1, 240)))
+                sequence.tracker = self._start(time - sequence.time)
                 sequence.tracker.update(sequence.first, timestamp=sequence.time)
                 sequence.first = None
         sequence.time = time

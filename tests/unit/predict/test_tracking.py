@@ -123,6 +123,13 @@ def test_a_hidden_person_keeps_the_id_for_a_second_at_any_frame_rate(rate, hidde
     assert seen.count(-1) == (not kept)
 
 
+@pytest.mark.parametrize('step', [0.9, 1.001, 2, 60])  # seconds; 1.001: each 30th frame of a video of 29.97 Hz
+def test_people_keep_their_ids_where_frames_are_far_apart(step):
+    tracker = Tracker()
+    for index in range(6):
+        assert ids(tracker, make_frame('a.mp4', index=30 * index, time=step * index)) == [0, 1]
+
+
 @pytest.mark.parametrize('score', [0.35, 0.5, 0.65, 0.95])
 def test_every_detected_person_gets_an_id(score):
     """The library starts no track below a score of 0.7."""
