@@ -45,8 +45,9 @@ def _fill_gap(waiting: list[tuple[Frame, Poses]], row: int, track: int) -> None:
     *earlier, (_, last) = waiting
     found = [np.flatnonzero(poses.track_ids == track) for _, poses in earlier]
     start = max((i for i, rows in enumerate(found) if len(rows)), default=len(earlier))
-    for i in range(start + 1, len(earlier) if track >= 0 else 0):
-        (frame, poses), part = earlier[i], (i - start) / (len(earlier) - start)
+    begin, end = (_seconds(waiting[i][0]) for i in (start, -1))
+    for frame, poses in earlier[start + 1 :] if track >= 0 else ():
+        part = (_seconds(frame) - begin) / max(end - begin, 1e-3)
         names = ('rows', 'track_ids', 'keypoints', 'boxes', 'scores', 'box_scores', *EXTRAS)
         is_empty, first = not len(poses.rows), earlier[start][1]
         for name in names if frame.error is None else ():
@@ -61,7 +62,7 @@ def _fill_gap(waiting: list[tuple[Frame, Poses]], row: int, track: int) -> None:
 
 def _filter(frame: Frame, poses: Poses, states: dict[int, Any]) -> tuple[Frame, Poses]:
     """Filter the keypoints of a frame; `states` has keypoints, speeds (K, 2) and time of each track before it."""
-    now = (frame.index or 0) / FRAME_RATE if frame.time is None else frame.time
+    now = _seconds(frame)
     tracks = np.asarray(poses.track_ids)
     for row in np.flatnonzero(tracks >= 0):
         points, box, track = poses.keypoints[row], poses.boxes[row], int(tracks[row])
@@ -72,6 +73,10 @@ def _filter(frame: Frame, poses: Poses, states: dict[int, Any]) -> tuple[Frame, 
         points = before + _weight(MIN_CUTOFF_HZ + BETA_HZ * relative, seconds) * (points - before)
         poses.keypoints[row], states[track] = points, (points, speed, now)
     return frame, poses
+
+
+def _seconds(frame: Frame) -> float:
+    return (frame.index or 0) / FRAME_RATE if frame.time is None else frame.time
 
 
 def _weight(cutoff_hz: Any, seconds: float) -> Any:

@@ -76,6 +76,15 @@ def test_gaps_of_a_track_are_filled_up_to_a_length(monkeypatch):
     assert ids(smooth(tracked([4], None, [], [4]))) == [[4], [], [4], [4]]
 
 
+def test_a_gap_is_filled_by_the_times_of_the_frames(monkeypatch):
+    """As of a camera, of which frames were dropped."""
+    monkeypatch.setattr('vitpose.predict.smoothing._weight', lambda *_: 1)  # no filter
+    frames = list(tracked([4], [], [4]))
+    for (frame, _), time in zip(frames, (0.0, 0.1, 1.0), strict=True):
+        frame.time = time
+    np.testing.assert_allclose(list(smooth(frames))[1][1].keypoints, np.full((1, 3, 2), 0.6), atol=1e-5)
+
+
 def test_a_person_added_to_a_frame_of_nobody_has_the_extras(monkeypatch):
     frames = list(tracked([4], [], [4]))
     for (_, poses), value in zip(frames[::2], (0.25, 0.75), strict=True):
