@@ -10,7 +10,7 @@ from ..errors import one_line
 from .optional_imports import import_optional
 from .poses import Frame, Poses
 
-FRAMES_HIDDEN = 30  # of 1/30 s, at any frame rate, after which a person gets a new id
+HIDDEN_S = 1.0  # after which a person gets a new id
 FRAME_RATE = 30  # of frames without time, which includes image sequences
 
 
@@ -63,9 +63,9 @@ class Tracker:
 
     def _start(self, step: float = 1 / FRAME_RATE) -> Any:
         """Make a tracker for frames that are `step` seconds apart, which may be more than a second."""
-        buffer, rate = max(FRAMES_HIDDEN, round(1.5 * step * 30)), min(1 / step, 240)
+        ticks = round(max(HIDDEN_S, 1.5 * step) * 30)  # of 1/30 s, whatever the frame rate
         thresholds = dict(track_activation_threshold=1.0, high_conf_det_threshold=1.0)
-        return self._library.CBIoUTracker(buffer, rate, minimum_consecutive_frames=1, **thresholds)
+        return self._library.CBIoUTracker(ticks, min(1 / step, 240), minimum_consecutive_frames=1, **thresholds)
 
     def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
