@@ -29,8 +29,8 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
         without_boxes = 'the whole image is one object.'
     elif isinstance(predictor.detector, TwoPassDetector):
         without_boxes = 'the model looks for one object.'
-    dataset = predictor.model.metainfo.get('dataset_name', 'no dataset')
-    title = printable(f'{title}: keypoints of {dataset}, {predictor.model.num_keypoints} per object')
+    model = predictor.model
+    title = printable(f'{title}: keypoints of {model.metainfo["dataset_name"]}, {model.num_keypoints} per object')
     with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
         gr.Markdown('# ViTPose')
         gr.Textbox(title, label='Model', interactive=False, elem_id='model')
@@ -39,7 +39,7 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
                 shown = gr.Image(label='Input', interactive=False, format='jpeg', buttons=[], elem_id='shown')
                 boxes = gr.Textbox(label='Boxes', info=f'{BOXES_INFO} {without_boxes}', lines=2, elem_id='boxes')
-                label = f'Lowest {score_name(predictor.model.metainfo)} of a drawn keypoint'
+                label = f'Lowest {score_name(model.metainfo)} of a drawn keypoint'
                 threshold = gr.Slider(0, 1, 0.3, step=0.05, label=label, elem_id='score')
                 button = gr.Button('Predict', variant='primary', elem_id='predict')
             with gr.Column():
