@@ -37,23 +37,20 @@ def find_url_kind(url: str, images: frozenset[str]) -> str:
     ValueError if the server cannot be reached, or sends something else; or for an image or a video with a password,
     which results would have to name.
     """
-    kind = _find_kind(url, images)
+    if not scheme_of(url).startswith('http'):
+        return 'live'
+    kind, suffix = 'image', PurePosixPath(urlsplit(url).path).suffix.lower()
+    if suffix not in images:
+        with _open(url) as answer:
+            content, length = answer.headers.get_content_type(), answer.headers.get('Content-Length')
+        if content.startswith('text/') or content.endswith(('json', 'html')):
+            expected = 'expected an image, a video or a stream; the server sends'
+            raise InputError(f'{hide_password(url)}: {expected} {content}')
+        is_live = not length or 'mpegurl' in content or suffix == '.m3u8'
+        kind = 'image' if content.startswith('image/') else 'live' if is_live else 'video'
     if kind != 'live' and (shown := hide_password(url)) != url:
         raise InputError(f'{shown}: a password is for streams alone: download the {kind}, and pass the file')
     return kind
-
-
-def _find_kind(url: str, images: frozenset[str]) -> str:
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-    is_http = scheme_of(url).startswith('http')
-    if not is_http or suffix in images:
-        return 'image' if is_http else 'live'
-    with _open(url) as answer:
-        kind, length = answer.headers.get_content_type(), answer.headers.get('Content-Length')
-    if kind.startswith('text/') or kind.endswith(('json', 'html')):
-        raise InputError(f'{hide_password(url)}: expected an image, a video or a stream; the server sends {kind}')
-    is_live = not length or 'mpegurl' in kind or suffix == '.m3u8'
-    return 'image' if kind.startswith('image/') else 'live' if is_live else 'video'
 
 
 def read_url(url: str) -> bytes:
