@@ -55,6 +55,7 @@ def test_a_warning_is_a_bare_line_on_stderr_by_default(root):
 def test_bugs():
     assert is_bug(KeyError('head')) and is_bug(KeyError()) and not is_bug(KeyError('ViT is not in the registry'))
     assert is_bug(ImportError(name='vitpose_mm.gone')) and not is_bug(ImportError(name='gradio'))
+    assert is_bug(AssertionError('a')) and not is_bug(AssertionError('MMCV==2.2.0 is used but incompatible. Please'))
     assert one_line(KeyError('ViT  is\nnot')) == 'ViT is not' and one_line(ValueError()) == 'ValueError'
 
 

@@ -56,6 +56,9 @@ started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (vitpose app: 0)
 """
 
 
+REFUSALS = ValueError, KeyError, OSError, ImportError, AssertionError, VitPoseError  # unless `is_bug`
+
+
 def module_of(name: str) -> ModuleType:
     return importlib.import_module(f'vitpose.cli.{name.replace("-", "_")}')
 
@@ -119,9 +122,9 @@ def _run(words: list[str], received: list[int]) -> int:
             is_said = problem.args and isinstance(problem, KeyboardInterrupt | FailedError)
             message = f'interrupted; {one_line(problem)}' if is_said else 'interrupted'
             code = 128 + (received or [signal.SIGINT])[0]
-        elif isinstance(problem, ValueError | KeyError | OSError | ImportError | VitPoseError) and not is_bug(problem):
+        elif isinstance(problem, REFUSALS) and not is_bug(problem):
             message, code = one_line(problem), 1 if isinstance(problem, FailedError) else 2
-            if isinstance(problem, ImportError):
+            if isinstance(problem, ImportError | AssertionError):
                 message += '; `vitpose doctor` says what is missing and how to install it'
         else:
             raise

@@ -47,7 +47,12 @@ class AutoDetector:
     def chosen(self) -> Any:
         """The detector. ValueError if none can be used, and the classes that are looked for need one."""
         try:
-            return open_beside(self.model, self._find(), **self._options)
+            if self._has_rtmdet():
+                try:
+                    return open_beside(self.model, 'human', **self._options)
+                except (ImportError, AssertionError) as problem:
+                    warn(f'people: MMDetection cannot be used: {one_line(problem)}')
+            return open_beside(self.model, _find_file(), **self._options)
         except DownloadError as problem:
             reason = one_line(problem)
         if self._options.get('categories'):
@@ -69,22 +74,24 @@ class AutoDetector:
         """Return boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,), best first, per image (H, W, 3) uint8 BGR."""
         return self.chosen(images)
 
-    def _find(self) -> str | Path:
-        """Find the name or the checked file of the detector to open. DownloadError with the reason if there is none."""
+    def _has_rtmdet(self) -> bool:
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
         file = torch_home.expanduser() / 'hub/checkpoints' / RTMDET.rpartition('/')[2]
-        if is_torch and (file.is_file() or not _is_offline(RTMDET)):
-            return 'human'
-        if find_spec('onnxruntime') is None:
-            raise DownloadError("no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection")
-        folder = cache_folder()
-        for name, (url, _) in DETECTORS.items():
-            if (folder / url.rpartition('/')[2]).is_file():
-                return detector_file(name, TIMEOUT_S)
-        if isinstance(found := _download(), str):
-            raise DownloadError(f'no detector in {folder}, and {found}')
-        return found
+        return bool(is_torch) and (file.is_file() or not _is_offline(RTMDET))
+
+
+def _find_file() -> Path:
+    """Find the checked file of an ONNX detector. DownloadError with the reason if there is none."""
+    if find_spec('onnxruntime') is None:
+        raise DownloadError("no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection")
+    folder = cache_folder()
+    for name, (url, _) in DETECTORS.items():
+        if (folder / url.rpartition('/')[2]).is_file():
+            return detector_file(name, TIMEOUT_S)
+    if isinstance(found := _download(), str):
+        raise DownloadError(f'no detector in {folder}, and {found}')
+    return found
 
 
 @cache

@@ -138,6 +138,20 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_can_be_had(home,
     assert AutoDetector(on_gpu).chosen is None and opened[-1] == (nanodet, dict(device='coreml'))
 
 
+@pytest.mark.parametrize('kind', [ImportError, AssertionError])
+def test_a_broken_mmdetection_gives_way_to_the_next_detector(home, image, monkeypatch, caplog, kind):
+    def fail(name, **options):
+        if name == 'human':
+            raise kind('MMCV==2.2.0 is used but incompatible')
+        return opened(name, **options)
+
+    opened = auto_detector.open_detector
+    monkeypatch.setattr(AutoDetector, '_has_rtmdet', lambda detector: True)
+    monkeypatch.setattr(auto_detector, 'open_detector', fail)
+    assert isinstance(AutoDetector(RectangleModel('person')).chosen, OnnxDetector)
+    assert 'people: MMDetection cannot be used: MMCV==2.2.0 is used but incompatible' in caplog.messages
+
+
 @pytest.mark.parametrize('objects', ['person', 'two_pass', None])
 def test_unknown_options_and_what_is_no_detector(objects):
     model = RectangleModel(objects)
