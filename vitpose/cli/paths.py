@@ -62,18 +62,15 @@ def read_files(config: Path, checkpoint: Path | None) -> NamedModel:
 
 def check_detector(words: Sequence[str] | None, before: str) -> None:
     """Refuse more than two words after --detector, or unreadable files; `before` names what must precede it."""
-    if words and len(words) > 2:
-        raise InputError(f'--detector {" ".join(words)}: expected one or two words; put {before} before it')
-    if words and len(words) == 2 and _is_input(words[1]):
-        text, file = f'--detector {" ".join(words)}', words[1]
-        remedy = f'put {before} before it: {file} --detector {words[0]}'
-        raise InputError(f'{text}: {file} is not a checkpoint of a detector; {remedy}')
-    for word, noun in zip(words or (), ('detector', 'checkpoint of a detector'), strict=False):
-        if noun != 'detector' or Path(word).suffix in ('.py', '.json', '.yml', '.yaml', '.onnx'):
-            check_readable(word, noun, option='--detector')
-
-
-def _is_input(word: str) -> bool:
-    """Answer whether a word after --detector belongs before it: an exported file, an image, a video or a folder."""
-    kind = mimetypes.guess_type(word)[0] or ''
-    return Path(word).suffix in ('.onnx', '.xml') or kind.startswith(('image/', 'video/')) or Path(word).is_dir()
+    name, *files = words or ['']
+    if len(files) > 1:
+        raise InputError(f'--detector {name} {" ".join(files)}: expected one or two words; put {before} before it')
+    for file in files:
+        kind = mimetypes.guess_type(file)[0] or ''
+        if Path(file).suffix in ('.onnx', '.xml') or kind.startswith(('image/', 'video/')) or Path(file).is_dir():
+            remedy = f'put {before} before it: {file} --detector {name}'
+            raise InputError(f'--detector {name} {file}: {file} is not a checkpoint of a detector; {remedy}')
+    if Path(name).suffix in ('.py', '.json', '.yml', '.yaml', '.onnx'):
+        check_readable(name, 'detector', option='--detector')
+    for file in files:
+        check_readable(file, 'checkpoint of a detector', option='--detector')

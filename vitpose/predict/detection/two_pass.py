@@ -44,12 +44,10 @@ class TwoPassDetector:
         found = []
         for image, points, sure in zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True):
             size = image.shape[1::-1]
-            box, score = box_around(points, sure, size), np.zeros(1, np.float32)
-            if box is None:
-                box = np.array((0, 0, *size), np.float32)
+            if (box := box_around(points, sure, size)) is None:
+                found.append((np.array([(0, 0, *size)], np.float32), np.zeros(1, np.float32)))
             else:
-                score = sure[sure > MIN_KEYPOINT_SCORE].mean(keepdims=True).astype(np.float32)
-            found.append((box[None], score))
+                found.append((box[None], sure[sure > MIN_KEYPOINT_SCORE].mean(keepdims=True).astype(np.float32)))
         return found
 
 

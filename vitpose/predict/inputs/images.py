@@ -44,10 +44,9 @@ def decode_image(data: bytes, path: str, bits: int | None = None) -> np.ndarray:
             image = image if deep is None else _upper_bits(deep, bits)
     except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
-    if image is None and data[8:12] in HEIC:
-        raise InputError(f'{path}: HEIC files need the package pillow-heif: pip install pillow-heif')
     if image is None:
-        raise InputError(f'{path}: {describe_undecodable(data)}')
+        remedy = 'HEIC files need the package pillow-heif: pip install pillow-heif'
+        raise InputError(f'{path}: {remedy if data[8:12] in HEIC else describe_undecodable(data)}')
     return image
 
 

@@ -104,10 +104,9 @@ def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
 
 def _has_other_keypoints(meta: dict[str, Any], dataset: str, names: list[str]) -> bool:
     """Answer whether a checkpoint records other keypoints than these for a dataset: own ones often keep COCO's name."""
-    metainfo = meta.get('dataset_meta')
-    if not isinstance(metainfo, dict) or recorded_dataset(meta) != dataset or 'keypoint_id2name' not in metainfo:
-        return False
-    return keypoint_names(metainfo) != names
+    metainfo: Any = meta.get('dataset_meta')
+    is_own = isinstance(metainfo, dict) and recorded_dataset(meta) == dataset and 'keypoint_id2name' in metainfo
+    return is_own and keypoint_names(metainfo) != names
 
 
 class _DictCalls(ast.NodeTransformer):

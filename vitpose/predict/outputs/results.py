@@ -255,12 +255,10 @@ def write_uncertain(out: Path, count: int) -> list[str]:
         scores = np.array(line['keypoint_scores'], float)
         if scores.size:
             scored.append((float(np.nan_to_num(scores).mean()), line['file'], line.get('frame'), line.get('time')))
-    chosen: dict[str, list[int]] = {}
     rows: list[tuple] = []
     for row in sorted(scored, key=lambda row: row[0]):
-        near = chosen.setdefault(row[1], [])
-        if len(rows) < count and not any(abs((row[2] or 0) - frame) < MIN_GAP for frame in near):
-            near.append(row[2] or 0)
+        same = (other for other in rows if other[1] == row[1])
+        if len(rows) < count and all(abs(other[2] - row[2]) >= MIN_GAP for other in same):
             rows.append(row)
     listed = ((name, frame, time, round(score, 4)) for score, name, frame, time in rows)
     write_table(out / UNCERTAIN, [('file', 'frame', 'time', 'score'), *listed])
