@@ -31,9 +31,11 @@ class PathEnds:
     """Paths, as tuples of components, by names of which only the end may be right."""
 
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
-        self._by_name = defaultdict[str, list[tuple[str, ...]]](list)
+        self._by_end = defaultdict[tuple[str, ...], list[tuple[str, ...]]](list)  # of one and two components
         for path in filter(None, paths):
-            self._by_name[_fold(path[-1])].append(path)
+            folded = tuple(map(_fold, path[-2:]))
+            for end in {folded[-1:], folded}:
+                self._by_end[end].append(path)
 
     def longest(self, name: str) -> list[tuple[str, ...]]:
         """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
@@ -42,10 +44,13 @@ class PathEnds:
         """
         if not (parts := path_parts(name)):
             return []
-        ends = [parts, (*parts[:-1], _UPLOAD.sub('', parts[-1]))]
-        wanted = next((end for end in ends if _fold(end[-1]) in self._by_name), None)
-        scores = {path: common_end(path, wanted) for path in self._by_name[_fold(wanted[-1])]} if wanted else {}
-        return [path for path, score in scores.items() if score == max(scores.values())]
+        for wanted in (parts, (*parts[:-1], _UPLOAD.sub('', parts[-1]))):
+            folded = tuple(map(_fold, wanted[-2:]))
+            if paths := self._by_end.get(folded) or self._by_end.get(folded[-1:]):
+                scores = [common_end(path, wanted) for path in paths]
+                best = max(scores)
+                return [path for path, score in zip(paths, scores, strict=True) if score == best]
+        return []
 
 
 class FileFinder:
@@ -68,15 +73,16 @@ class FileFinder:
             if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:
-            self._ends = PathEnds(_walk(self.top))
+            self._ends = PathEnds(file.parts for file in list_files(self.top))
         return [Path(*parts) for parts in self._ends.longest(name)]
 
 
-def _walk(top: Path) -> Iterator[tuple[str, ...]]:
+def list_files(top: Path) -> Iterator[Path]:
+    """Yield the files below a folder, without hidden ones, as macOS puts beside others, and what `predict` drew."""
     for folder, folders, files in os.walk(top):
-        if _RECORD in files:
-            folders[:] = [name for name in folders if name not in _DRAWINGS]
-        yield from (Path(folder, file).parts for file in sorted(files))
+        drawn = _DRAWINGS if _RECORD in files else ()
+        folders[:] = [name for name in folders if name[0] != '.' and name not in drawn]
+        yield from (Path(folder, file) for file in sorted(files) if file[0] != '.')
 
 
 def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:

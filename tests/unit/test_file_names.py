@@ -1,8 +1,10 @@
+from unittest.mock import Mock
+
 import pytest
 
 from vitpose.predict.outputs.output_files import CROPS, DRAWN
 from vitpose.predict.outputs.results import LINES
-from vitpose_base.file_names import FileFinder, path_parts
+from vitpose_base.file_names import FileFinder, PathEnds, common_end, list_files, path_parts
 
 NAMES = {
     'images\\cage\\a.png': 'images/cage/a.png',
@@ -56,3 +58,20 @@ def test_drawings_of_vitpose_predict_are_not_found(tmp_path):
     finder = FileFinder(tmp_path)
     assert finder.find('photos/a.png') == [] and finder.find('photos/b.png') == [other]
     assert FileFinder(drawn.parent).find('photos/a.png') == [drawn]  # the folder that was asked for
+
+
+def test_hidden_files_and_folders_are_not_listed(tmp_path):
+    for name in ('a.png', '._a.png', '.ipynb_checkpoints/a.png', 'sub/b.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [*list_files(tmp_path)] == [tmp_path / 'a.png', tmp_path / 'sub/b.png']
+    assert FileFinder(tmp_path).find('elsewhere/a.png') == [tmp_path / 'a.png']
+
+
+def test_a_name_is_not_compared_with_the_files_of_that_name_in_other_folders(monkeypatch):
+    """Frames of all videos have the same names: the time would grow with the square of the number of videos."""
+    compared = Mock(side_effect=common_end)
+    monkeypatch.setattr('vitpose_base.file_names.common_end', compared)
+    ends = PathEnds(('data', str(video), '0001.png') for video in range(100))
+    assert ends.longest('/elsewhere/7/0001.png') == [('data', '7', '0001.png')] and compared.call_count == 1
+    assert len(ends.longest('0001.png')) == 100

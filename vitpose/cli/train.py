@@ -4,6 +4,7 @@ import argparse
 import ctypes
 import math
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,10 @@ def run(args: argparse.Namespace) -> None:
         scores = [value for _, value in curve.score if not math.isnan(value)]
         print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)
         if config.get('default_scope') == 'mmdet':  # of `vitpose dataset`
-            print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
+            print(
+                'next:\n  add to `vitpose predict ...`: --detector',
+                *(shlex.quote(str(file)) for file in (args.config, best)),
+            )
             return
         from ..own_data.calibrating import calibrate_trained
 

@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import cv2
 import numpy as np
@@ -122,7 +123,10 @@ def test_files_and_config(dataset, tmp_path):
     assert 'input 192x256: boxes are tall, median height / width 1.24' in said
     assert '100 epochs with batch size 4, learning rate 0.0015\n' in said
     assert 'augmentation: rotation up to 40 degrees, scale from 0.85 to 1.15' in said
-    assert f'vitpose train {out}/config.py' in said and '18 instances for training, 2 for validation' in said
+    assert (
+        f'vitpose train {shlex.quote(str(out / "config.py"))}\n' in said
+        and '18 instances for training, 2 for validation' in said
+    )
 
     assert len((out / 'config.py').read_text().splitlines()) <= 40
     model = MODELS.build(config.model)

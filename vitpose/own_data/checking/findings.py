@@ -133,6 +133,8 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
     if not xy.any(1).all():
         problems.append(('instances have labeled keypoints at 0, 0, as tools write missing ones', False))
+    if (points[labeled, 2] % 1).any():
+        problems.append(('instances have scores instead of visibilities: expected 0, 1 or 2 after x and y', False))
     if has_no_extent(instance):
         problems.append(('instances have one labeled keypoint and no box: the crop is the few pixels around it', False))
     x, y, w, h = (round(value, 2) for value in find_box(instance))  # as it is written

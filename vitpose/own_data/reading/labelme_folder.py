@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.file_names import FileFinder
+from vitpose_base.file_names import FileFinder, list_files
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_json, read_size
@@ -71,7 +71,7 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
 
 
 def _find_files(path: Path) -> list[Path]:
-    files = sorted(path.rglob('*')) if path.is_dir() else [path]
+    files = sorted(list_files(path)) if path.is_dir() else [path]
     return [file for file in files if file.suffix.lower() == '.json' and file.is_file()]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.file_names import FileFinder, path_parts
+from vitpose_base.file_names import FileFinder, list_files, path_parts
 from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
@@ -150,7 +150,7 @@ def _find_images(
         remedy = f'; {option}: copy the images to this folder' if images else ''
         raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file{remedy}')
     notes += [f'{option}: the images are those in {path}'] if images else []
-    found = sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
+    found = sorted(image for image in list_files(path) if image.suffix.lower() in IMAGES)
     return [(image, find_label_file(image)) for image in found]
 
 

@@ -85,6 +85,10 @@ def test_faults_of_instances(photos):
         (lambda row: row.keypoints.__setitem__((0, 0), 1e300), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__itruediv__((80, 60, 1)), 'keypoints between 0 and 1: expected pixels'),
         (lambda row: row.keypoints.__setitem__((0, 2), 3), 'a visibility above 2: expected 0, 1 or 2 after x and y'),
+        (
+            lambda row: row.keypoints.__setitem__((0, 2), 0.4),
+            'scores instead of visibilities: expected 0, 1 or 2 after x and y',
+        ),
         (lambda row: row.keypoints[0].__imul__((0, 0, 1)), 'labeled keypoints at 0, 0, as tools write missing ones'),
         (lambda row: row.keypoints.fill(0), 'no labeled keypoint'),
         (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'a box without area'),
