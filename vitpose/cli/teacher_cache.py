@@ -71,27 +71,30 @@ def run(args: argparse.Namespace) -> None:
     with quiet():
         dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
     check_targets(dataset, model)
-    index: dict[str, Any] = dict(dataset.identity, sha256=sha256(teacher))
-    known = read_index(args.out, index) if (args.out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
-    index.update(known, teacher=teacher.name, wanted=list(dict.fromkeys([*known['seeds'], *args.seeds])))
+    identity = dict(dataset.identity, sha256=sha256(teacher))
 
-    def save() -> None:
+    def save(shape: list[int] | None = None, *finished: int) -> dict[str, Any]:
+        """Add a finished seed to the index, to which other processes may have added theirs."""
+        is_there = (args.out / INDEX_FILE).exists()
+        index = read_index(args.out, identity) if is_there else dict(identity, seeds=[], shape=None)
+        index.update(teacher=teacher.name, seeds=[*index['seeds'], *finished], shape=shape or index['shape'])
+        index['wanted'] = list(dict.fromkeys([*index['seeds'], *args.seeds]))
         write_text(args.out / INDEX_FILE, json.dumps(index, indent=2, sort_keys=True))
+        return index
 
-    save()
-    for seed in index['wanted'][len(known['seeds']) :]:
+    known = (index := save())['seeds']
+    for seed in index['wanted'][len(known) :]:
         with started(), replacing(heatmap_file(args.out, seed)) as temporary, temporary.open('wb') as file:
             for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
                 if not first:
-                    index['shape'] = [len(dataset), *heatmaps.shape[1:]]
-                    header = dict(descr='<f2', fortran_order=False, shape=tuple(index['shape']))
+                    shape = [len(dataset), *heatmaps.shape[1:]]
+                    header = dict(descr='<f2', fortran_order=False, shape=tuple(shape))
                     np.lib.format.write_array_header_1_0(file, header)
                 file.write(heatmaps.tobytes())  # not a memory map, which a full disk would end with SIGBUS
-        index['seeds'] = [*index['seeds'], seed]
-        save()
-    kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
-    (count, *shape), seeds = index['shape'], ', '.join(map(str, index['seeds']))
-    print(f'{args.out}: fp16 heatmaps {tuple(shape)} of {count} samples, seeds {seeds}{kept}')
+        index = save(shape, seed)
+    kept = f' (already present: {", ".join(map(str, known))})' if known else ''
+    (count, *size), seeds = index['shape'], ', '.join(map(str, index['seeds']))
+    print(f'{args.out}: fp16 heatmaps {tuple(size)} of {count} samples, seeds {seeds}{kept}')
 
 
 def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
