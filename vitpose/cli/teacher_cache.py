@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> None:
     known = (index := save())['seeds']
     for seed in index['wanted'][len(known) :]:
         with started(), replacing(heatmap_file(args.out, seed)) as temporary, temporary.open('wb') as file:
-            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
-                if not first:
+            for i, heatmaps in enumerate(_teacher_heatmaps(model, dataset, seed, args)):
+                if i == 0:
                     shape = [len(dataset), *heatmaps.shape[1:]]
                     header = dict(descr='<f2', fortran_order=False, shape=tuple(shape))
                     np.lib.format.write_array_header_1_0(file, header)
@@ -97,8 +97,8 @@ def run(args: argparse.Namespace) -> None:
     print(f'{args.out}: fp16 heatmaps {tuple(size)} of {count} samples, seeds {seeds}{kept}')
 
 
-def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield the index of the first sample and the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch."""
+def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[Any]:
+    """Yield the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch as arrays."""
     from mmengine.dataset import pseudo_collate
     from rich.progress import track
     from torch.utils.data import DataLoader
@@ -106,13 +106,10 @@ def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namesp
     dataset.seeds = [seed]  # augment with this seed only
     loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
     preprocess = model.data_preprocessor.to(args.device)
-    first = 0
     try:
         for batch in track(loader, f'seed {seed}'):
             batch = preprocess(batch, True)
-            heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
-            yield first, heatmaps
-            first += len(heatmaps)
+            yield model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
     except (OSError, RuntimeError, ValueError) as problem:
         if 'in DataLoader worker process' not in str(problem):
             raise
