@@ -16,11 +16,11 @@ from vitpose_base.files import write_text
 
 from ..errors import FailedError, InputError, warn
 from ..models.names import DEFAULT
-from ..predict.inputs.coco_json import BOX_MARGIN
+from ..predict.inputs.coco_json import BOX_MARGIN, is_scaled
 from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import ImageFile, read_files
-from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable, is_scaled
+from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable
 from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share, use_whole_images
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides

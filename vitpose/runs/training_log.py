@@ -59,8 +59,10 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
     """Read the curve of the last run in a work directory, with its resumed parts. FileNotFoundError without any."""
     if not (files := sorted(work_dir.glob('*/vis_data/scalars.json'))):
         raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
-    while len(files) > 1 and any(map(_starts_anew, files[1:])):
-        del files[0]
+    configs = [file.with_name('config.py') for file in files]
+    texts = [config.read_text(encoding='utf-8') if config.is_file() else '' for config in configs]
+    starts = [i for i, text in enumerate(texts) if re.search('^resume ?= ?False', text, re.MULTILINE)]
+    files = files[starts[-1] :] if starts else files
     curve, minutes, done = Curve(), 0.0, 0
     for record in _read_records(files):
         if 'loss' in record:
@@ -74,12 +76,6 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
     for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
         curve.iterations = step.epoch * step.iterations
     return curve
-
-
-def _starts_anew(scalars: Path) -> bool:
-    """Answer whether a part of a run, by its config beside the scalars, has not continued from a checkpoint."""
-    config = scalars.with_name('config.py')
-    return config.is_file() and not re.search('^resume ?= ?True', config.read_text(encoding='utf-8'), re.MULTILINE)
 
 
 def _read_records(files: list[Path]) -> Iterator[dict]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...predict.inputs.coco_json import is_scaled
 from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box, has_no_extent
 from .checked_images import MISSING, ImageFile
@@ -108,12 +109,6 @@ def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int]
     if is_scaled(labeled, size):
         return 'images differ in size from the annotations (pass --scale-labels if they were resized)'
     return 'images differ in aspect ratio from the annotations'
-
-
-def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:
-    """Answer whether two sizes have the same aspect ratio, up to the rounding of the shorter side."""
-    (w, h), (width, height) = labeled, size
-    return abs(w * height - h * width) <= max(w, h, width, height)
 
 
 def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tuple[str, bool]]:
