@@ -69,9 +69,7 @@ def choose_input_size(boxes: Sequence[Box], is_small: bool = False) -> tuple[tup
 
     A small one has three quarters of each side, in whole patches of 16 pixels.
     """
-    with np.errstate(divide='ignore', invalid='ignore'):
-        ratios = np.array([box[3] for box in boxes]) / np.array([box[2] for box in boxes])
-    ratio = float(np.median(ratios[np.isfinite(ratios)])) if np.isfinite(ratios).any() else 1.0
+    ratio = float(np.median([h / w for _, _, w, h in boxes]))
     width, height, shape = next((w, h, shape) for lowest, w, h, shape in INPUT_SHAPES if ratio >= lowest)
     width, height = (side * 3 // 64 * 16 for side in (width, height)) if is_small else (width, height)
     return (width, height), f'input {width}x{height}: boxes are {shape}, median height / width {ratio:.2f}'

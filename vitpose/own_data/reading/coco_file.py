@@ -38,7 +38,6 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
             if categories.setdefault(name, labels) != labels:
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
     chosen, labels = list(categories), next(iter(categories.values()), None)
-    title = 'instance'
     rows = [row for content in contents.values() for row in content['annotations'] if points_of(row)]
     kinds = [kind for content in contents.values() for kind in content['categories']]
     is_points = category is None and len(chosen) > 1 and sum(len(points_of(row)) == 3 for row in rows) > len(rows) / 2
@@ -49,11 +48,10 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         notes.append(f'{len(chosen)} categories of one point each become the keypoints of one instance per image')
     elif category is not None or any(other is None or other != labels for other in categories.values()):
         chosen = [choose_category(chosen, category, has_each=True)]
-        title, labels = chosen[0], categories[chosen[0]]
+        labels = categories[chosen[0]]
     elif len(chosen) > 1:
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
-    elif chosen:
-        title = chosen[0]
+    title = chosen[0] if len(chosen) == 1 else 'instance'
     rows_of: dict[Path, dict[int, dict]] = {}  # the annotations of the categories, and of none, by place in the file
     for file, content in contents.items():
         others = [row.get('id') for row in content['categories'] if row and row.get('name') not in chosen]
