@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import FailedError, InputError, started
+from ..errors import FailedError, InputError, one_line, started
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device
@@ -68,8 +68,11 @@ def run(args: argparse.Namespace) -> None:
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher.checkpoint
-    with quiet():
-        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
+    try:
+        with quiet():
+            dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
+    except AssertionError as problem:  # of MMPose, which asserts that files exist
+        raise InputError(f'{args.config}: {one_line(problem)}') from problem
     check_targets(dataset, model)
     identity = dict(dataset.identity, sha256=sha256(teacher))
 

@@ -625,3 +625,20 @@ def test_coordinates_of_other_units_are_refused(tmp_path, capsys):
         path = makers.write_coco(tmp_path / 'data', content)
         assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_check_names_a_missing_file_of_mmposes_own_classes(refuses):
+    message = 'vitpose check: annotations/all/InterHand2.6M_train_data.json: Annotation file does not exist'
+    refuses('check', 'configs/hand/vitpose-base_interhand-256x256.py', message=message)
+
+
+def test_check_reads_the_images_of_a_config_for_pretraining(tmp_path, capsys):
+    images = [makers.write_image(tmp_path / f'images/{i}.png', i) for i in range(3)]
+    dataset = dict(type='UnlabeledDataset', sources=[str(tmp_path / 'images')], pipeline=[])
+    config = dict(model=dict(type='MAEPretrainer'), train_dataloader=dict(dataset=dataset))
+    Config(config).dump(tmp_path / 'pretrain.py')
+    assert main(['check', str(tmp_path / 'pretrain.py')]) == 0
+    assert capsys.readouterr().out == 'UnlabeledDataset, train: 3 images, 0 instances\n- nothing found\n'
+    images[1].write_bytes(b'')
+    assert main(['check', str(tmp_path / 'pretrain.py')]) == 1
+    assert 'fault: 1 images are broken: ' in capsys.readouterr().out

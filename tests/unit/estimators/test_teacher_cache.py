@@ -171,6 +171,12 @@ def test_bad_arguments_of_the_command_give_an_error_of_one_line(data, tmp_path, 
     assert message in error and error.count('\n') == 1 and not (tmp_path / 'cache').exists()
 
 
+def test_a_missing_file_of_annotations_is_named(teacher, data, tmp_path, capsys):
+    assert write_cache(tmp_path, teacher(), dict(data, type='CocoDataset', ann_file='no.json')) == 2
+    error = capsys.readouterr().err
+    assert 'distill.py: Annotation file `' in error and 'no.json`does not exist' in error and error.count('\n') == 1
+
+
 @pytest.mark.parametrize('workers', [0, 1])
 def test_an_unreadable_image_ends_the_command_with_its_name(teacher, data, tmp_path, capsys, workers):
     (image,) = Path(data['data_prefix']['img']).glob('*.png')

@@ -40,7 +40,8 @@ def find_data_problems(
 ) -> list[Finding]:
     """Find problems of images and annotations, serious ones first.
 
-    `mirror` has the index of each keypoint's counterpart, `names` are the keypoints', `files` come from `read_files`.
+    `mirror` has the index of each keypoint's counterpart; `names` are the keypoints', none of images for pre-training;
+    `files` come from `read_files`.
     """
     places: dict[tuple[str, bool], list[str]] = defaultdict(list)
     sized: list[tuple[Instance, tuple[int, int]]] = []
@@ -62,7 +63,7 @@ def find_data_problems(
         if photo.size and (what := find_size_problem(photo.size, file.size, file.rotated)):
             (w, h), (width, height) = photo.size, file.size
             places[what, True].append(f'{photo.name} ({width}x{height}, not {w:g}x{h:g})')
-        if not photo.instances:
+        if names and not photo.instances:
             places['images have no instance', False].append(photo.name)
         for instance in find_repeated(photo.instances):
             places['instances repeat another instance of the same image', True].append(instance.where)
