@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 
 import cv2
@@ -642,3 +643,15 @@ def test_check_reads_the_images_of_a_config_for_pretraining(tmp_path, capsys):
     images[1].write_bytes(b'')
     assert main(['check', str(tmp_path / 'pretrain.py')]) == 1
     assert 'fault: 1 images are broken: ' in capsys.readouterr().out
+
+
+def test_check_reads_a_file_with_each_class_of_a_config(dataset, tmp_path, capsys):
+    config, _, _ = dataset(
+        makers.write_coco(tmp_path / 'data', makers.coco(20)), '--arch', 'small', '--from', 'scratch'
+    )
+    first = config.train_dataloader.dataset
+    other = dict(first, type='CocoDataset', metainfo=dict(first.metainfo, dataset_name='other'))
+    config.train_dataloader.dataset = dict(type='CombinedDataset', metainfo=first.metainfo, datasets=[first, other])
+    config.dump(tmp_path / 'two.py')
+    assert main(['check', str(tmp_path / 'two.py')]) == 0
+    assert re.findall('(.*), train: 18 images', capsys.readouterr().out) == ['out', 'other']

@@ -10,6 +10,7 @@ import numpy as np
 from ...predict.inputs.coco_json import is_scaled
 from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box, has_no_extent
+from ..deriving.left_right import is_left
 from .checked_images import MISSING, ImageFile
 
 CORNERS = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
@@ -156,8 +157,12 @@ def find_usable(photo: Photo, file: ImageFile) -> tuple[list[Instance], int]:
 
 
 def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:
-    """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance."""
-    pairs = [(i, other) for i, other in enumerate(mirror) if other > i]
+    """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance.
+
+    Left is what the names say, and where no name does, what comes first.
+    """
+    pairs = [(i, other) for i, other in enumerate(mirror) if is_left(names[i], names[other], False)]
+    pairs = pairs or [(i, other) for i, other in enumerate(mirror) if other > i]
     if len(pairs) < 3:
         return []
     left, right = np.array(pairs).T

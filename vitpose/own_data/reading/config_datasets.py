@@ -40,7 +40,7 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     places: list[tuple] = []
     for split in SPLITS:
         for member in filter(None, members((config.get(f'{split}_dataloader') or {}).get('dataset') or {})):
-            places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
+            places.append(tuple(map(member.get, ('type', 'data_root', 'ann_file', 'indices'))))
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
             try:
