@@ -41,8 +41,7 @@ def find_data_problems(
 ) -> list[Finding]:
     """Find problems of images and annotations, serious ones first.
 
-    `mirror` has the index of each keypoint's counterpart; `names` are the keypoints', none of images for pre-training;
-    `files` come from `read_files`.
+    `mirror` has the index of each keypoint's counterpart, `names` are the keypoints', `files` come from `read_files`.
     """
     places: dict[tuple[str, bool], list[str]] = defaultdict(list)
     sized: list[tuple[Instance, tuple[int, int]]] = []
@@ -157,12 +156,9 @@ def find_usable(photo: Photo, file: ImageFile) -> tuple[list[Instance], int]:
 
 
 def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:
-    """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance.
-
-    Left is what the names say, and where no name does, what comes first.
-    """
+    """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance."""
     pairs = [(i, other) for i, other in enumerate(mirror) if is_left(names[i], names[other], False)]
-    pairs = pairs or [(i, other) for i, other in enumerate(mirror) if other > i]
+    pairs = pairs or [(i, other) for i, other in enumerate(mirror) if other > i]  # no name says which is left
     if len(pairs) < 3:
         return []
     left, right = np.array(pairs).T

@@ -19,8 +19,6 @@ from .coco_categories import points_of, read_categories
 from .coco_results import join_results
 from .field_checks import choose_category, find_image
 
-_REPLACED = {'id', 'width', 'height', 'area'}  # fields that are written anew
-
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
     """Read the COCO keypoint files of one dataset, given with their splits, if known.
@@ -173,7 +171,7 @@ def _add_instances(
     coco = dict(images=images, annotations=[*rows.values()], categories=content['categories'])
     wrong: dict[int, BadField] = {}
     for bad in find_bad_fields(coco, count):
-        if bad.rows == 'annotations' and bad.field not in _REPLACED:
+        if bad.rows == 'annotations' and bad.field != 'id':  # ids are written anew
             wrong.setdefault(bad.number, bad)
     left_out: Counter[str] = Counter()
     for number, (i, row) in enumerate(rows.items()):

@@ -89,8 +89,8 @@ def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     if not areas or not isinstance(content, dict):
         return []
     required = EVALUATED if any(areas) else WITHOUT_AREA
-    bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
-    return [f'{dataset.ann_file}: {field}' for field in bad]
+    found = find_bad_fields(content, required=required)
+    return [f'{dataset.ann_file}: {bad}' for bad in found if bad.field in required]
 
 
 def _read_photos(dataset: Any, content: Any) -> list[Photo]:
