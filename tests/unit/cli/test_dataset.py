@@ -423,6 +423,13 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
     wrong = f'{file}: annotations[0]: area: expected a number from 0, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    config = Config.fromfile(tmp_path / 'out/config.py')
+    for metric, code in ((config.val_evaluator[0], 1), (dict(config.val_evaluator[0], ann_file='other.json'), 0)):
+        config.val_evaluator = dict(type='PerDatasetEvaluator', metrics=[metric], datasets=[])
+        config.test_evaluator = config.val_evaluator
+        config.dump(tmp_path / 'several.py')
+        assert main(['check', str(tmp_path / 'several.py')]) == code
+        assert (f'wrong: {wrong}\n' in capsys.readouterr().out) == code
     categories, content['categories'] = content['categories'], []
     content['annotations'][0].update(area=1428, iscrowd=None)
     file.write_text(json.dumps(content))

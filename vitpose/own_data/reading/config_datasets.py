@@ -84,8 +84,11 @@ def _open_dataset(member: Any) -> tuple[Any, Any]:
 
 def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
-    metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
-    areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
+    given, file = evaluators if isinstance(evaluators, list) else [evaluators or {}], Path(dataset.ann_file).resolve()
+    metrics = [
+        metric for each in given for metric in each.get('metrics') or [each] if metric.get('type') == 'CocoMetric'
+    ]
+    areas = [each.get('use_area', True) for each in metrics if Path(each.get('ann_file') or file).resolve() == file]
     if not areas or not isinstance(content, dict):
         return []
     required = EVALUATED if any(areas) else WITHOUT_AREA
