@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
+from vitpose_base.coco_fields import BadField, find_bad_fields, is_id, points_of
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import is_box, is_crowd, match_ids, parse_json, read_size, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
-from .coco_categories import points_of, read_categories
+from .coco_categories import read_categories
 from .coco_results import join_results
 from .field_checks import choose_category, find_image
 

@@ -15,8 +15,6 @@ from ...predict.inputs.coco_json import parse_json, read_size
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import find_image
 
-MIN_POINTS = dict(point=1, rectangle=2)  # of the shapes that are read
-
 
 def is_labelme(path: Path) -> bool:
     """Answer whether a .json file, or one of those below a folder, is labelme's."""
@@ -82,7 +80,7 @@ def _read_shape(shape: dict) -> dict:
             raise TypeError(f'{key} {shape[key]!r}')
     xy = np.array(shape['points'], float).reshape(-1, 2)
     kind = shape.get('shape_type') or ('point' if len(xy) == 1 else 'polygon')  # old files have no type
-    if len(xy) < MIN_POINTS.get(kind, 0):
+    if len(xy) < dict(point=1, rectangle=2).get(kind, 0):
         raise ValueError(f'{kind} {shape["label"]!r} has {len(xy)} points')
     label = '' if shape['label'] is None else str(shape['label']).strip()
     return shape | dict(xy=xy, label=label, shape_type=kind, group_id=str(shape.get('group_id')))
