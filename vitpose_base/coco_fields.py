@@ -40,11 +40,11 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             yield BadField('', 0, name, 'a list', content[name])
         elif name in required and not content.get(name):
             yield BadField('', 0, name, 'a list of at least one', content.get(name))
-    images, rows, categories = (_get_list(content, name) for name in ('images', 'annotations', 'categories'))
+    parts = (content.get(name) for name in ('images', 'annotations', 'categories'))
+    images, rows, categories = (part if isinstance(part, list) else [] for part in parts)
     image_ids, row_ids = (Counter(row['id'] for row in _with_id(part)) for part in (images, rows))
-    names = {row['id']: _get_list(row, 'keypoints') for row in _with_id(categories)}
-    points_of = (row.get('keypoints') for row in rows if isinstance(row, dict))
-    lengths = Counter(len(points) for points in points_of if isinstance(points, list))
+    names = {row['id']: points_of(row) for row in _with_id(categories)}
+    lengths = Counter(len(points_of(row)) for row in rows if isinstance(row, dict) and points_of(row))
     usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3
     for i, row in enumerate(images):
         if not isinstance(row, dict):
@@ -88,8 +88,9 @@ def is_id(value: Any) -> bool:
     return isinstance(value, int | float | str)
 
 
-def _get_list(content: dict, name: str) -> list:
-    return rows if isinstance(rows := content.get(name), list) else []
+def points_of(row: dict) -> list:
+    """Return the keypoints of an annotation, or the names of a category; [] if it has none."""
+    return points if isinstance(points := row.get('keypoints'), list) else []
 
 
 def _with_id(rows: Iterable[Any]) -> list[dict]:

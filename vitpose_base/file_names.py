@@ -75,16 +75,16 @@ class FileFinder:
             if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:
-            self._ends = PathEnds(path.parts for path in walk_files(self.top))
+            self._ends = PathEnds(file.parts for file in list_files(self.top))
         return [Path(*parts) for parts in self._ends.longest(name)]
 
 
-def walk_files(top: Path) -> Iterator[Path]:
-    """Yield the files in a folder and all folders below, but not what `vitpose predict` drew."""
+def list_files(top: Path) -> Iterator[Path]:
+    """Yield the files below a folder, without hidden ones, as macOS puts beside others, and what `predict` drew."""
     for folder, folders, files in os.walk(top):
-        if _RECORD in files:
-            folders[:] = [name for name in folders if name not in _DRAWINGS]
-        yield from (Path(folder, file) for file in sorted(files))
+        drawn = _DRAWINGS if _RECORD in files else ()
+        folders[:] = [name for name in folders if name[0] != '.' and name not in drawn]
+        yield from (Path(folder, file) for file in sorted(files) if file[0] != '.')
 
 
 def _from_the_end(parts: tuple[str, ...]) -> tuple[str, ...]:

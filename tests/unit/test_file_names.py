@@ -2,7 +2,7 @@ import pytest
 
 from vitpose.predict.outputs.output_files import CROPS, DRAWN
 from vitpose.predict.outputs.results import LINES
-from vitpose_base.file_names import FileFinder, path_parts
+from vitpose_base.file_names import FileFinder, PathEnds, list_files, path_parts
 
 NAMES = {
     'images\\cage\\a.png': 'images/cage/a.png',
@@ -56,3 +56,17 @@ def test_drawings_of_vitpose_predict_are_not_found(tmp_path):
     finder = FileFinder(tmp_path)
     assert finder.find('photos/a.png') == [] and finder.find('photos/b.png') == [other]
     assert FileFinder(drawn.parent).find('photos/a.png') == [drawn]  # the folder that was asked for
+
+
+def test_hidden_files_and_folders_are_not_listed(tmp_path):
+    for name in ('a.png', '._a.png', '.ipynb_checkpoints/a.png', 'sub/b.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [*list_files(tmp_path)] == [tmp_path / 'a.png', tmp_path / 'sub/b.png']
+    assert FileFinder(tmp_path).find('elsewhere/a.png') == [tmp_path / 'a.png']
+
+
+def test_files_of_the_same_name_are_told_apart_by_their_folders():
+    ends = PathEnds(('data', str(video), '0001.png') for video in range(100))
+    assert ends.longest('/elsewhere/7/0001.png') == {('data', '7', '0001.png'): (2, 2)}
+    assert len(ends.longest('0001.png')) == 100

@@ -1,6 +1,7 @@
 """`vitpose dataset`: turn a user's annotations into a dataset and a config."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from ..errors import InputError
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         folders.make_dataset(datasets[0], args.out, **options)
     previews = ', '.join(str(part / 'preview.png') for part in parts)
-    print(f'check {previews}, then run\n  vitpose train {args.out}/config.py')
-    for part in parts:
-        if (part / 'detector.py').is_file():
-            print(f'  vitpose train {part}/detector.py')
+    print(f'check {previews}, then run')
+    for config in (args.out / 'config.py', *(part / 'detector.py' for part in parts)):
+        if config.is_file():
+            print(f'  vitpose train {shlex.quote(str(config))}')

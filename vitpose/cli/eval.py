@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_readable(args.predictions, 'file of predictions')
     check_readable(args.ann, option='--ann')
-    from ..predict.evaluation import KEYPOINT_HEADINGS, evaluate
+    from ..predict.evaluation import KEYPOINT_HEADINGS, evaluate, score_text
 
     scores, notes = evaluate(args.predictions, args.ann)
     if args.json:
@@ -40,16 +40,13 @@ def run(args: argparse.Namespace) -> None:
         return
     from rich.console import Console
 
-    def text(value: float | None) -> str:
-        return '-' if value is None or value == -1 else f'{value:,}' if isinstance(value, int) else f'{value:.3f}'
-
     keypoints = scores.pop('keypoints')
     total = figures_table(printable(f'{args.predictions} against {args.ann}'), '', 'score')
     for name, value in scores.items():
-        total.add_row(name + ' (pixels)' * (name == 'EPE'), text(value))
+        total.add_row(name + ' (pixels)' * (name == 'EPE'), score_text(value))
     parts = figures_table('Keypoints', *KEYPOINT_HEADINGS)
     for name, values in keypoints.items():
-        parts.add_row(printable(name), *map(text, values.values()))
+        parts.add_row(printable(name), *map(score_text, values.values()))
     Console(markup=False, emoji=False).print(total, parts, sep='')
     for note in notes:
         print(printable(note))

@@ -133,17 +133,11 @@ def _run(words: list[str], received: list[int]) -> int:
     return code
 
 
-class _Stderr(logging.Handler):
-    """Prints messages on the stderr of the moment, which tests and progress bars replace."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), file=sys.stderr)
-
-
 @contextmanager
 def _warnings() -> Iterator[None]:
     """Print the library's warnings as they are, whatever the root logger does."""
-    logger, handler = logging.getLogger('vitpose'), _Stderr()
+    logger, handler = logging.getLogger('vitpose'), logging.lastResort  # prints on the stderr of the moment
+    assert handler is not None
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import FailedError, InputError, started
+from ..errors import FailedError, InputError, one_line, started
 from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device
@@ -68,34 +68,40 @@ def run(args: argparse.Namespace) -> None:
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher.checkpoint
-    with quiet():
-        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
+    try:
+        with quiet():
+            dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
+    except AssertionError as problem:  # of MMPose, which asserts that files exist
+        raise InputError(f'{args.config}: {one_line(problem)}') from problem
     check_targets(dataset, model)
-    index: dict[str, Any] = dict(dataset.identity, sha256=sha256(teacher))
-    known = read_index(args.out, index) if (args.out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
-    index.update(known, teacher=teacher.name, wanted=list(dict.fromkeys([*known['seeds'], *args.seeds])))
+    identity = dict(dataset.identity, sha256=sha256(teacher))
 
-    def save() -> None:
+    def save(shape: list[int] | None = None, *finished: int) -> dict[str, Any]:
+        """Add a finished seed to the index, to which other processes may have added theirs."""
+        is_there = (args.out / INDEX_FILE).exists()
+        index = read_index(args.out, identity) if is_there else dict(identity, seeds=[], shape=None)
+        index.update(teacher=teacher.name, seeds=[*index['seeds'], *finished], shape=shape or index['shape'])
+        index['wanted'] = list(dict.fromkeys([*index['seeds'], *args.seeds]))
         write_text(args.out / INDEX_FILE, json.dumps(index, indent=2, sort_keys=True))
+        return index
 
-    save()
-    for seed in index['wanted'][len(known['seeds']) :]:
+    known = (index := save())['seeds']
+    for seed in index['wanted'][len(known) :]:
         with started(), replacing(heatmap_file(args.out, seed)) as temporary, temporary.open('wb') as file:
-            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
-                if not first:
-                    index['shape'] = [len(dataset), *heatmaps.shape[1:]]
-                    header = dict(descr='<f2', fortran_order=False, shape=tuple(index['shape']))
+            for i, heatmaps in enumerate(_teacher_heatmaps(model, dataset, seed, args)):
+                if i == 0:
+                    shape = [len(dataset), *heatmaps.shape[1:]]
+                    header = dict(descr='<f2', fortran_order=False, shape=tuple(shape))
                     np.lib.format.write_array_header_1_0(file, header)
                 file.write(heatmaps.tobytes())  # not a memory map, which a full disk would end with SIGBUS
-        index['seeds'] = [*index['seeds'], seed]
-        save()
-    kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
-    (count, *shape), seeds = index['shape'], ', '.join(map(str, index['seeds']))
-    print(f'{args.out}: fp16 heatmaps {tuple(shape)} of {count} samples, seeds {seeds}{kept}')
+        index = save(shape, seed)
+    kept = f' (already present: {", ".join(map(str, known))})' if known else ''
+    (count, *size), seeds = index['shape'], ', '.join(map(str, index['seeds']))
+    print(f'{args.out}: fp16 heatmaps {tuple(size)} of {count} samples, seeds {seeds}{kept}')
 
 
-def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
-    """Yield the index of the first sample and the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch."""
+def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[Any]:
+    """Yield the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch as arrays."""
     from mmengine.dataset import pseudo_collate
     from rich.progress import track
     from torch.utils.data import DataLoader
@@ -103,13 +109,10 @@ def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namesp
     dataset.seeds = [seed]  # augment with this seed only
     loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
     preprocess = model.data_preprocessor.to(args.device)
-    first = 0
     try:
         for batch in track(loader, f'seed {seed}'):
             batch = preprocess(batch, True)
-            heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
-            yield first, heatmaps
-            first += len(heatmaps)
+            yield model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
     except (OSError, RuntimeError, ValueError) as problem:
         if 'in DataLoader worker process' not in str(problem):
             raise

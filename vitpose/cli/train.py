@@ -4,6 +4,7 @@ import argparse
 import ctypes
 import math
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> None:
     if (has_run := any(work_dir.glob('*.pth'))) != args.resume:
         problem = 'has checkpoints of an earlier run: pass --resume' if has_run else 'has no checkpoint: omit --resume'
         raise InputError(f'{work_dir} {problem}, or another --work-dir')
-    if args.resume and (planned := configs.read_planned_epochs(work_dir / args.config.name)):
+    if args.resume and (written := work_dir / args.config.name).is_file():  # by MMEngine
+        planned = configs.read_training_config(written, {})[0].train_cfg.max_epochs
         asked, configured = args.epochs or changes.get('train_cfg.max_epochs'), config.train_cfg.max_epochs
         run = f'{work_dir} has a run of {planned} epochs, whose schedule --resume keeps'
         if asked and asked < planned:
@@ -114,11 +116,14 @@ def run(args: argparse.Namespace) -> None:
         scores = [value for _, value in curve.score if not math.isnan(value)]
         print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)
         if config.get('default_scope') == 'mmdet':  # of `vitpose dataset`
-            print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
+            print(
+                'next:\n  add to `vitpose predict ...`: --detector',
+                *(shlex.quote(str(file)) for file in (args.config, best)),
+            )
             return
         from ..own_data.calibrating import calibrate_trained
 
-        for name in configs.dataset_names(config):
+        for name in (config.model.get('head') or {}).get('heads') or [None]:  # of several datasets
             report = work_dir / training.report_name(name)
             print(calibrate_trained(args.config, changes, best, report, name))
             print(f'report: {report}\nnext:', *configs.next_commands(args.config, best, name), sep='\n  ')

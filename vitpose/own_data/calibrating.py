@@ -57,7 +57,7 @@ def calibrate(
     warning = ''
     try:
         known = {photo.path.resolve() for photo in _read_photos(config, 'train', name)}
-    except (InputError, OSError, AssertionError) as problem:  # MMPose asserts that files exist
+    except (InputError, OSError) as problem:
         known = set()
         warning = f'not known whether these are training images, which would be wrong: {one_line(problem)}'
     boxes: list[Any] = []

@@ -16,11 +16,11 @@ from vitpose_base.files import write_text
 
 from ..errors import FailedError, InputError, warn
 from ..models.names import DEFAULT
-from ..predict.inputs.coco_json import BOX_MARGIN
+from ..predict.inputs.coco_json import BOX_MARGIN, is_scaled
 from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import ImageFile, read_files
-from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable, is_scaled
+from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable
 from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share, use_whole_images
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
@@ -254,21 +254,20 @@ def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
     """Turn labels of the 'stored' image as EXIF data turn it; for the 'upright' one, only its size is swapped."""
     if not file.rotated or not file.size:
         return False
-    (w, h), right, down = file.size, (-1, 0), (0, -1)
-    stored = (h, w) if file.rotated > 4 else (w, h)
+    (w, h), number = file.size, file.rotated
+    stored = (h, w) if number > 4 else (w, h)
     if photo.is_relative and photo.size and exif == 'stored':
         _resize(photo, photo.size, stored)
     if photo.size not in (None, stored):
         return False
-    turns = {2: (right, (0, 1)), 3: (right, down), 4: ((1, 0), down), 5: ((0, 1), (1, 0))}
-    turns |= {6: (down, (1, 0)), 7: (down, right), 8: ((0, 1), right)}
-    turn = np.array(turns[file.rotated])
-    shift = (turn.sum(1) < 0) * (w - 1, h - 1)
+    axes, is_flipped = [1, 0] if number > 4 else [0, 1], (number in (2, 3, 6, 7), number in (3, 4, 7, 8))
     for instance in photo.instances if exif == 'stored' else ():
         labeled = instance.keypoints[:, 2] > 0
-        instance.keypoints[labeled, :2] = instance.keypoints[labeled, :2] @ turn.T + shift
+        xy = instance.keypoints[labeled][:, axes]
+        instance.keypoints[labeled, :2] = np.where(is_flipped, (w - 1, h - 1) - xy, xy)
         if instance.box:
-            corners = np.reshape(instance.box, (2, 2)).cumsum(0) @ turn.T + (turn.sum(1) < 0) * (w, h)
+            corners = np.reshape(instance.box, (2, 2)).cumsum(0)[:, axes]
+            corners = np.where(is_flipped, (w, h) - corners, corners)
             instance.box = (*corners.min(0).tolist(), *np.ptp(corners, 0).tolist())
     photo.size = file.size
     return True

@@ -46,7 +46,6 @@ class TrainingReportHook(Hook):
 
     def __init__(self, score: str):
         self.score, self._held_out = score, list[Prediction]()
-        self._sample: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Log the estimate: the time of a step without loading, with a model of its own."""
@@ -96,16 +95,14 @@ class TrainingReportHook(Hook):
 
     def _predict_sample(self, runner: Runner) -> list[Prediction]:
         """Predict this process's share of the training samples."""
-        rows = list[Prediction]()
         if not isinstance(bare_model(runner), TopdownPoseEstimator):
-            return rows
-        if self._sample is None:
-            self._sample = open_as_validation(runner.train_dataloader.dataset, runner.val_dataloader.dataset)
-        count, size = len(self._sample), runner.val_dataloader.batch_size
+            return []
+        samples, rows = open_as_validation(runner.train_dataloader.dataset, runner.val_dataloader.dataset), []
+        count, size = len(samples), runner.val_dataloader.batch_size
         indices = np.linspace(0, count - 1, min(count, MAX_TRAINED)).astype(int)[get_rank() :: get_world_size()]
         with torch.no_grad():
             for start in range(0, len(indices), size):
-                batch = pseudo_collate([self._sample[int(i)] for i in indices[start : start + size]])
+                batch = pseudo_collate([samples[int(i)] for i in indices[start : start + size]])
                 rows += read_outputs(bare_model(runner).val_step(batch))
         return rows
 

@@ -16,7 +16,7 @@ import numpy as np
 from vitpose_base.files import write_text
 
 from ..predict.drawing import DrawStyle, draw_poses
-from ..predict.evaluation import KEYPOINT_HEADINGS, keypoint_errors
+from ..predict.evaluation import KEYPOINT_HEADINGS, keypoint_errors, score_text
 from ..predict.inputs.images import read_image
 from ..predict.poses import Poses, keypoint_names
 from ..runs.training_config import next_commands
@@ -117,10 +117,7 @@ def measure_errors(names: Sequence[str], rows: Sequence[Prediction]) -> dict[str
 
 
 def _table(names: Sequence[str], rows: Sequence[Prediction]) -> str:
-    def text(value: float | None) -> str:
-        return '-' if value is None else f'{value:,}' if isinstance(value, int) else f'{value:.3f}'
-
-    lines = [[name, *map(text, values.values())] for name, values in measure_errors(names, rows).items()]
+    lines = [[name, *map(score_text, values.values())] for name, values in measure_errors(names, rows).items()]
     body = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in line) + '</tr>' for line in lines)
     return '<table><tr>' + ''.join(f'<th>{heading}</th>' for heading in KEYPOINT_HEADINGS) + f'</tr>{body}</table>'
 

@@ -83,6 +83,11 @@ def keypoint_errors(
     return {name: {key: values[k] for key, values in columns.items()} for k, name in enumerate(names)}
 
 
+def score_text(value: float | None) -> str:
+    """Format a count or a score for a table; what is not known, for COCO -1, is a dash."""
+    return '-' if value is None or value == -1 else f'{value:,}' if isinstance(value, int) else f'{value:.3f}'
+
+
 def _read_truth(path: Path) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], list[str]]:
     """Read a COCO file: images, with ids from 1 and `size`, annotations with these ids by index, and notes.
 

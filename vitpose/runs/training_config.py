@@ -40,11 +40,6 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
     return config, score
 
 
-def read_planned_epochs(file: Path) -> int | None:
-    """Return the epochs of a run, whose config MMEngine has written to `file`; None without it. Errors as above."""
-    return read_training_config(file, {})[0].train_cfg.max_epochs if file.is_file() else None
-
-
 def count_samples(config: Any) -> int:
     """Count the instances with labeled keypoints in the COCO files of the training set, or the entries of other files.
 
@@ -75,11 +70,6 @@ def members(settings: Any) -> Iterator[Any]:
     """Yield a dataset's config, or those of the datasets that it combines."""
     for member in settings.get('datasets') or [settings.get('dataset')]:
         yield from members(member) if isinstance(member, dict) else [settings]
-
-
-def dataset_names(config: Any) -> list[str | None]:
-    """Return the names of the datasets of a model with several, otherwise None for the only one."""
-    return [*((config.model.get('head') or {}).get('heads') or [None])]
 
 
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:

@@ -56,9 +56,12 @@ def _parse_number(text: str) -> float | None:
 
 
 def read_curve(work_dir: Path, name: str = AP) -> Curve:
-    """Read the curve of the run in MMEngine's work directory, with its resumed parts. FileNotFoundError without any."""
+    """Read the curve of the last run in a work directory, with its resumed parts. FileNotFoundError without any."""
     if not (files := sorted(work_dir.glob('*/vis_data/scalars.json'))):
         raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
+    texts = [path.read_text('utf-8') if (path := file.with_name('config.py')).is_file() else '' for file in files]
+    starts = [i for i, text in enumerate(texts) if re.search('^resume ?= ?False', text, re.MULTILINE)]
+    files = files[starts[-1] :] if starts else files
     curve, minutes, done = Curve(), 0.0, 0
     for record in _read_records(files):
         if 'loss' in record:

@@ -8,6 +8,8 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
+from vitpose_base.file_names import list_files
+
 from .bad_images import ImageChecks
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
@@ -48,10 +50,13 @@ class UnlabeledDataset(ImageChecks):
 
 
 def folder_records(folder: str) -> list[dict]:
-    """List the images in and below a folder, sorted. FileNotFoundError without it, ValueError without images."""
+    """List the images in and below a folder, sorted, without hidden ones.
+
+    FileNotFoundError without the folder, ValueError without images.
+    """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'UnlabeledDataset: the folder {folder} does not exist')
-    paths = sorted(str(path) for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+    paths = sorted(str(path) for path in list_files(Path(folder)) if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ValueError(f'UnlabeledDataset: no image in {folder} or below; expected files with {", ".join(SUFFIXES)}')
     return [dict(img_path=path, dataset_name='') for path in paths]

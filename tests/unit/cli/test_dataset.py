@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 
 import cv2
 import numpy as np
@@ -122,7 +124,10 @@ def test_files_and_config(dataset, tmp_path):
     assert 'input 192x256: boxes are tall, median height / width 1.24' in said
     assert '100 epochs with batch size 4, learning rate 0.0015\n' in said
     assert 'augmentation: rotation up to 40 degrees, scale from 0.85 to 1.15' in said
-    assert f'vitpose train {out}/config.py' in said and '18 instances for training, 2 for validation' in said
+    assert (
+        f'vitpose train {shlex.quote(str(out / "config.py"))}\n' in said
+        and '18 instances for training, 2 for validation' in said
+    )
 
     assert len((out / 'config.py').read_text().splitlines()) <= 40
     model = MODELS.build(config.model)
@@ -418,6 +423,13 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
     wrong = f'{file}: annotations[0]: area: expected a number from 0, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    config = Config.fromfile(tmp_path / 'out/config.py')
+    for metric, code in ((config.val_evaluator[0], 1), (dict(config.val_evaluator[0], ann_file='other.json'), 0)):
+        config.val_evaluator = dict(type='PerDatasetEvaluator', metrics=[metric], datasets=[])
+        config.test_evaluator = config.val_evaluator
+        config.dump(tmp_path / 'several.py')
+        assert main(['check', str(tmp_path / 'several.py')]) == code
+        assert (f'wrong: {wrong}\n' in capsys.readouterr().out) == code
     categories, content['categories'] = content['categories'], []
     content['annotations'][0].update(area=1428, iscrowd=None)
     file.write_text(json.dumps(content))
@@ -621,3 +633,32 @@ def test_coordinates_of_other_units_are_refused(tmp_path, capsys):
         path = makers.write_coco(tmp_path / 'data', content)
         assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_check_names_a_missing_file_of_mmposes_own_classes(refuses):
+    message = 'vitpose check: annotations/all/InterHand2.6M_train_data.json: Annotation file does not exist'
+    refuses('check', 'configs/hand/vitpose-base_interhand-256x256.py', message=message)
+
+
+def test_check_reads_the_images_of_a_config_for_pretraining(tmp_path, capsys):
+    images = [makers.write_image(tmp_path / f'images/{i}.png', i) for i in range(3)]
+    dataset = dict(type='UnlabeledDataset', sources=[str(tmp_path / 'images')], pipeline=[])
+    config = dict(model=dict(type='MAEPretrainer'), train_dataloader=dict(dataset=dataset))
+    Config(config).dump(tmp_path / 'pretrain.py')
+    assert main(['check', str(tmp_path / 'pretrain.py')]) == 0
+    assert capsys.readouterr().out == 'UnlabeledDataset, train: 3 images, 0 instances\n- nothing found\n'
+    images[1].write_bytes(b'')
+    assert main(['check', str(tmp_path / 'pretrain.py')]) == 1
+    assert 'fault: 1 images are broken: ' in capsys.readouterr().out
+
+
+def test_check_reads_a_file_with_each_class_of_a_config(dataset, tmp_path, capsys):
+    config, _, _ = dataset(
+        makers.write_coco(tmp_path / 'data', makers.coco(20)), '--arch', 'small', '--from', 'scratch'
+    )
+    first = config.train_dataloader.dataset
+    other = dict(first, type='CocoDataset', metainfo=dict(first.metainfo, dataset_name='other'))
+    config.train_dataloader.dataset = dict(type='CombinedDataset', metainfo=first.metainfo, datasets=[first, other])
+    config.dump(tmp_path / 'two.py')
+    assert main(['check', str(tmp_path / 'two.py')]) == 0
+    assert re.findall('(.*), train: 18 images', capsys.readouterr().out) == ['out', 'other']

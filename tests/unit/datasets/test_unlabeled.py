@@ -46,7 +46,7 @@ def test_several_datasets_and_folders(coco_files, tmp_path):
     coco = dict(type='CheckedCocoDataset', **coco_files('a', 2, 17))
     aic = dict(type='CheckedAicDataset', **coco_files('b', 1, 14))
     (tmp_path / 'folder/deep').mkdir(parents=True)
-    for name in ('z.jpg', 'deep/a.JPG', 'notes.txt'):
+    for name in ('z.jpg', 'deep/a.JPG', 'notes.txt', '._z.jpg'):
         shutil.copy(tmp_path / 'a/one.jpg', tmp_path / 'folder' / name)
     dataset = build(coco, aic, str(tmp_path / 'folder'))
     assert [dataset.get_data_info(i)['dataset_name'] for i in range(5)] == ['coco', 'coco', 'aic', '', '']

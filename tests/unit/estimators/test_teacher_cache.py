@@ -13,6 +13,7 @@ from mmpose.registry import DATASETS
 
 from tests.unit.estimators.distillation import PIPELINE, collate, distiller, estimator, preprocessed
 from tests.unit.heads.pose_samples import CODEC
+from vitpose.cli import teacher_cache
 from vitpose.cli.main import main
 from vitpose_mm.datasets.teacher_cache_dataset import seeded
 from vitpose_mm.estimators.teacher import Teacher
@@ -57,6 +58,19 @@ def test_the_cache_gives_the_same_loss_as_the_running_teacher(teacher, data, tmp
         assert losses(kept, stored[0])['loss_distill'] > 0
     with pytest.raises(ValueError, match='set model.teacher=None to use the cache'):
         losses(live, stored[0])
+
+
+def test_processes_that_write_seeds_of_a_cache_at_the_same_time_keep_each_others(teacher, data, tmp_path, monkeypatch):
+    files, write_heatmaps = teacher(), teacher_cache._teacher_heatmaps
+
+    def write_with_another(*args):
+        monkeypatch.setattr(teacher_cache, '_teacher_heatmaps', write_heatmaps)
+        assert write_cache(tmp_path, files, data, '--seeds', '1') == 0
+        yield from write_heatmaps(*args)
+
+    monkeypatch.setattr(teacher_cache, '_teacher_heatmaps', write_with_another)
+    assert write_cache(tmp_path, files, data, '--seeds', '0') == 0
+    assert cached(data, cache=str(tmp_path / 'cache')).seeds == [1, 0]
 
 
 def test_our_pipeline_gives_the_losses_of_mmposes(teacher, data, tmp_path):
@@ -155,6 +169,12 @@ def test_bad_arguments_of_the_command_give_an_error_of_one_line(data, tmp_path, 
     assert write_cache(tmp_path, None, data, *arguments.split()) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1 and not (tmp_path / 'cache').exists()
+
+
+def test_a_missing_file_of_annotations_is_named(teacher, data, tmp_path, capsys):
+    assert write_cache(tmp_path, teacher(), dict(data, type='CocoDataset', ann_file='no.json')) == 2
+    error = capsys.readouterr().err
+    assert 'distill.py: Annotation file `' in error and 'no.json`does not exist' in error and error.count('\n') == 1
 
 
 @pytest.mark.parametrize('workers', [0, 1])

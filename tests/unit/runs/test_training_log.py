@@ -31,3 +31,14 @@ def test_curve_counts_iterations_that_were_not_logged(tmp_path):
     assert curve.iterations == 262
     np.testing.assert_allclose(curve.loss, [(1.0, 9.0), (1.0 + 0.3 * 131 / 60, 3.0)])
     np.testing.assert_allclose(curve.score, [(1.0, 0.4)])
+
+
+def test_curve_begins_with_the_last_run_that_was_not_resumed(tmp_path):
+    """A run that died before its first checkpoint, or whose checkpoints were deleted, is in the same folder."""
+    for run, resume, score in (('1', False, 0.9), ('2', False, 0.4), ('3', True, 0.5)):
+        folder = tmp_path / run / 'vis_data'
+        folder.mkdir(parents=True)
+        (folder / 'scalars.json').write_text(json.dumps({'coco/AP': score, 'step': 1}))
+        (folder / 'config.py').write_text(f'# resume = True\nresume = {resume}\n')
+        (folder.parent / 'run.log').touch()
+    assert [score for _, score in read_curve(tmp_path).score] == [0.4, 0.5]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...predict.inputs.coco_json import is_scaled
 from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box, has_no_extent
+from ..deriving.left_right import is_left
 from .checked_images import MISSING, ImageFile
 
 CORNERS = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
@@ -61,7 +63,7 @@ def find_data_problems(
         if photo.size and (what := find_size_problem(photo.size, file.size, file.rotated)):
             (w, h), (width, height) = photo.size, file.size
             places[what, True].append(f'{photo.name} ({width}x{height}, not {w:g}x{h:g})')
-        if not photo.instances:
+        if names and not photo.instances:
             places['images have no instance', False].append(photo.name)
         for instance in find_repeated(photo.instances):
             places['instances repeat another instance of the same image', True].append(instance.where)
@@ -110,12 +112,6 @@ def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int]
     return 'images differ in aspect ratio from the annotations'
 
 
-def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:
-    """Answer whether two sizes have the same aspect ratio, up to the rounding of the shorter side."""
-    (w, h), (width, height) = labeled, size
-    return abs(w * height - h * width) <= max(w, h, width, height)
-
-
 def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tuple[str, bool]]:
     """Return what is wrong with an instance in an image of a size (w, h), and whether it rules out training on it."""
     points = instance.keypoints
@@ -133,6 +129,8 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
     if not xy.any(1).all():
         problems.append(('instances have labeled keypoints at 0, 0, as tools write missing ones', False))
+    if (points[labeled, 2] % 1).any():
+        problems.append(('instances have scores instead of visibilities: expected 0, 1 or 2 after x and y', False))
     if has_no_extent(instance):
         problems.append(('instances have one labeled keypoint and no box: the crop is the few pixels around it', False))
     x, y, w, h = (round(value, 2) for value in find_box(instance))  # as it is written
@@ -159,7 +157,8 @@ def find_usable(photo: Photo, file: ImageFile) -> tuple[list[Instance], int]:
 
 def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:
     """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance."""
-    pairs = [(i, other) for i, other in enumerate(mirror) if other > i]
+    pairs = [(i, other) for i, other in enumerate(mirror) if is_left(names[i], names[other], False)]
+    pairs = pairs or [(i, other) for i, other in enumerate(mirror) if other > i]  # no name says which is left
     if len(pairs) < 3:
         return []
     left, right = np.array(pairs).T

@@ -12,7 +12,6 @@ from ..annotations import Box, Instance, Photo
 Sizes = Mapping[Path, tuple[int, int]]  # (w, h) in pixels, by image
 INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
 MAX_TIGHT_PX, MAX_TIGHT_SHARE = 1.5, 0.01  # by which a side of a box may differ from the extent of the keypoints
-SHARE_PERCENTILES = (1, 99)  # a single box of another size does not count
 
 
 def drop_tight_boxes(instances: Iterable[Instance]) -> int:
@@ -60,7 +59,7 @@ def find_box(instance: Instance) -> Box:
 def find_box_share(photos: Iterable[Photo], sizes: Sizes) -> tuple[float, float]:
     """Return two percentiles of the share of an image of (w, h) pixels that a box takes, above 0 and at most 1."""
     shares = [w * h / math.prod(sizes[photo.path]) for photo in photos for _, _, w, h in map(find_box, photo.instances)]
-    low, high = np.percentile(np.clip(shares, 1e-5, 1), SHARE_PERCENTILES).tolist()
+    low, high = np.percentile(np.clip(shares, 1e-5, 1), (1, 99)).tolist()  # a single box does not count
     return round(low, 5), round(high, 5)
 
 
@@ -69,9 +68,7 @@ def choose_input_size(boxes: Sequence[Box], is_small: bool = False) -> tuple[tup
 
     A small one has three quarters of each side, in whole patches of 16 pixels.
     """
-    with np.errstate(divide='ignore', invalid='ignore'):
-        ratios = np.array([box[3] for box in boxes]) / np.array([box[2] for box in boxes])
-    ratio = float(np.median(ratios[np.isfinite(ratios)])) if np.isfinite(ratios).any() else 1.0
+    ratio = float(np.median([h / w for _, _, w, h in boxes]))
     width, height, shape = next((w, h, shape) for lowest, w, h, shape in INPUT_SHAPES if ratio >= lowest)
     width, height = (side * 3 // 64 * 16 for side in (width, height)) if is_small else (width, height)
     return (width, height), f'input {width}x{height}: boxes are {shape}, median height / width {ratio:.2f}'

@@ -43,13 +43,11 @@ def split_images(
     if not 0 < share < 1:
         raise InputError(f'--val {share}: expected a share between 0 and 1')
     videos = [str(_find_source(photo)) if by_image else find_video(photo) for photo in photos]
-    sizes = Counter(videos)
-    one_video = len(sizes) == 1
-    if one_video:
+    if one_video := len(set(videos)) == 1:
         names = [_UPLOAD.sub('', _find_source(photo).name) for photo in photos]
         order = {name: i for i, name in enumerate(sorted(set(names), key=natural_key))}
         videos = [str(order[name] * TIME_BLOCKS // len(order)) for name in names]
-        sizes = Counter(videos)
+    sizes = Counter(videos)
     missing, chosen = max(round(share * len(photos)), 1), set[str]()
     for video in np.random.default_rng(seed).permutation(sorted(sizes)):
         if abs(missing - sizes[video]) < abs(missing):  # brings it closer

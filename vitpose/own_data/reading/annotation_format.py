@@ -98,7 +98,7 @@ def find_files(folder: Path) -> dict[Path, str | None]:
     """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
     patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
     files = sorted({file for pattern in patterns for file in folder.glob(f'{pattern[:-4]}[jJ][sS][oO][nN]')})
-    splits = {file: find_split(file) for file in files}
+    splits = {file: find_split(file) for file in files if file.name[0] != '.'}  # macOS puts hidden ones beside others
     if not splits:
         place, tables = folder.resolve(), sorted(folder.glob('CollectedData*'))
         if project := next((p.parent for p in (place, place.parent) if p.name == 'labeled-data'), None):

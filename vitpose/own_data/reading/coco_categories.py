@@ -3,17 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from vitpose_base.coco_fields import is_id
+from vitpose_base.coco_fields import is_id, points_of
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
 from ..annotations import Labels
 from .field_checks import check_names
-
-
-def points_of(row: dict) -> list:
-    """Return the keypoints of an annotation, [] if it has none."""
-    return points if isinstance(points := row.get('keypoints'), list) else []
 
 
 def read_categories(file: Path, content: dict, notes: list[str]) -> dict[str, Labels | None]:

@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
+from vitpose_base.coco_fields import BadField, find_bad_fields, is_id, points_of
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import is_box, is_crowd, match_ids, parse_json, read_size, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
-from .coco_categories import points_of, read_categories
+from .coco_categories import read_categories
 from .coco_results import join_results
-from .field_checks import choose_category, find_image, number_names
-
-_REPLACED = {'id', 'width', 'height', 'area'}  # fields that are written anew
+from .field_checks import choose_category, find_image
 
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
@@ -38,7 +36,6 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
             if categories.setdefault(name, labels) != labels:
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
     chosen, labels = list(categories), next(iter(categories.values()), None)
-    title = 'instance'
     rows = [row for content in contents.values() for row in content['annotations'] if points_of(row)]
     kinds = [kind for content in contents.values() for kind in content['categories']]
     is_points = category is None and len(chosen) > 1 and sum(len(points_of(row)) == 3 for row in rows) > len(rows) / 2
@@ -49,11 +46,10 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         notes.append(f'{len(chosen)} categories of one point each become the keypoints of one instance per image')
     elif category is not None or any(other is None or other != labels for other in categories.values()):
         chosen = [choose_category(chosen, category, has_each=True)]
-        title, labels = chosen[0], categories[chosen[0]]
+        labels = categories[chosen[0]]
     elif len(chosen) > 1:
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
-    elif chosen:
-        title = chosen[0]
+    title = chosen[0] if len(chosen) == 1 else 'instance'
     rows_of: dict[Path, dict[int, dict]] = {}  # the annotations of the categories, and of none, by place in the file
     for file, content in contents.items():
         others = [row.get('id') for row in content['categories'] if row and row.get('name') not in chosen]
@@ -61,7 +57,7 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         rows_of[file] = {i: row for i, row in pairs if row and row.get('category_id') not in others}
     if labels is None:
         lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if points_of(row))
-        labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
+        labels = Labels([f'keypoint_{i}' for i in range(lengths.most_common(1)[0][0] // 3)])
         notes.append(f'the category {title!r} has no keypoint names: they are numbered')
     annotations = Annotations(labels, [], title, notes, unreadable)
     for file, content in contents.items():
@@ -175,7 +171,7 @@ def _add_instances(
     coco = dict(images=images, annotations=[*rows.values()], categories=content['categories'])
     wrong: dict[int, BadField] = {}
     for bad in find_bad_fields(coco, count):
-        if bad.rows == 'annotations' and bad.field not in _REPLACED:
+        if bad.rows == 'annotations' and bad.field != 'id':  # ids are written anew
             wrong.setdefault(bad.number, bad)
     left_out: Counter[str] = Counter()
     for number, (i, row) in enumerate(rows.items()):

@@ -30,7 +30,9 @@ def join_results(file: Path, results: list, notes: list[str]) -> dict[str, Any]:
         raise InputError(f'{listed}: expected an object with a list of images')
     images = [row for row in content['images'] if not (isinstance(row, dict) and 'frame' in row)]
     frames = {str(row.get('id')) for row in content['images'] if isinstance(row, dict) and 'frame' in row}
-    threshold = _read_threshold(file.with_name(SETTINGS))
+    threshold = DrawStyle().kpt_score  # by default
+    with suppress(OSError, KeyError, TypeError, ValueError):
+        threshold = float(json.loads(file.with_name(SETTINGS).read_text(encoding='utf-8'))['kpt_score'])
     if frames and not images:
         raise InputError(f'{file}: results of videos alone; label their frames with `vitpose predict --save slp`')
     rows = [_label_points(row, threshold, frames) if isinstance(row, dict) else row for row in results]
@@ -50,10 +52,3 @@ def _label_points(row: dict, threshold: float, frames: set[str]) -> dict:
         return row  # the check of fields names it
     labels = np.where(points[:, 2:] >= threshold, points * (1, 1, 0) + (0, 0, 2), 0)
     return row | dict(keypoints=labels.ravel().tolist())
-
-
-def _read_threshold(settings: Path) -> float:
-    """Return `--kpt-score` of the run that wrote its settings, or else its default."""
-    with suppress(OSError, KeyError, TypeError, ValueError):
-        return float(json.loads(settings.read_text(encoding='utf-8'))['kpt_score'])
-    return DrawStyle().kpt_score

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS
 
 from vitpose_base.coco_fields import EVALUATED, WITHOUT_AREA, find_bad_fields
+from vitpose_mm.noise import quiet
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ...predict.inputs.coco_json import parse_json, short_text
 from ...runs.training_config import members
 from ..annotations import SPLITS, Instance, Photo
@@ -31,35 +35,21 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     ValueError if a dataset has no image with keypoints, or a file lacks what its class needs; OSError if a file does
     not exist.
     """
-    from mmengine.registry import init_default_scope
-    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-    from mmpose.registry import DATASETS
-
-    from vitpose_mm.noise import quiet
-
     init_default_scope(config.get('default_scope') or 'mmpose')
     datasets: dict[str, ConfigDataset] = {}
     places: list[tuple] = []
     for split in SPLITS:
         for member in filter(None, members((config.get(f'{split}_dataloader') or {}).get('dataset') or {})):
-            places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
+            places.append(tuple(map(member.get, ('type', 'data_root', 'ann_file', 'indices'))))
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
-            with quiet():
-                dataset = DATASETS.build({**member, 'pipeline': [], 'lazy_init': True})
-            file, reader = Path(dataset.ann_file), getattr(type(dataset), '_load_annotations', None)
-            is_unchecked = file.suffix == '.json' and reader is BaseCocoStyleDataset._load_annotations
-            is_read = is_unchecked or (file.suffix == '.json' and file.is_file())
-            content = parse_json(file.read_bytes(), str(file)) if is_read else None
-            if isinstance(content, dict) and content.get('annotations'):
-                dataset.bbox_file = None  # its boxes come with keypoints at (0, 0), marked as visible
-            if is_unchecked and not dataset.bbox_file:
-                _check_content(dataset, content)
-            with quiet():
-                dataset.full_init()
-            meta = dataset.metainfo
-            keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, [])
+            try:
+                dataset, content = _open_dataset(member)
+            except AssertionError as problem:  # of MMPose, which asserts that files exist
+                raise InputError(f'{member.get("ann_file")}: {one_line(problem)}') from problem
+            meta = dataset.metainfo  # without keypoints for pre-training
+            name, names = meta.get('dataset_name', type(dataset).__name__), meta.get('keypoint_id2name', {})
+            new = ConfigDataset(name, [names[i] for i in range(len(names))], list(meta.get('flip_indices', ())), {}, [])
             known = datasets.setdefault(new.name, new)
             known.splits.setdefault(split, []).extend(_read_photos(dataset, content))
             known.bad_fields += _find_bad_fields(dataset, content, config.get(f'{split}_evaluator'))
@@ -68,24 +58,42 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     return list(datasets.values())
 
 
-def _check_content(dataset: Any, content: Any) -> None:
-    """Check what MMPose's reader of COCO files takes for granted; the classes of `DatasetChecks` do so themselves."""
-    if not isinstance(content, dict):
-        expected = 'expected a JSON object with images and annotations'
-        raise InputError(f'{dataset.ann_file}: {expected}, got {short_text(repr(content))}')
-    for bad in find_bad_fields(content, dataset.metainfo['num_keypoints']):
-        raise InputError(f'{dataset.ann_file}: {bad}')
+def _open_dataset(member: Any) -> tuple[Any, Any]:
+    """Build a dataset without its pipeline, and return it with the content of its JSON file.
+
+    What MMPose's reader of COCO files takes for granted is checked; the classes of `DatasetChecks` do so themselves.
+    """
+    with quiet():
+        dataset = DATASETS.build({**member, 'pipeline': [], 'lazy_init': True})
+    file, reader = Path(dataset.ann_file), getattr(type(dataset), '_load_annotations', None)
+    is_unchecked = file.suffix == '.json' and reader is BaseCocoStyleDataset._load_annotations
+    is_read = is_unchecked or (file.suffix == '.json' and file.is_file())
+    content = parse_json(file.read_bytes(), str(file)) if is_read else None
+    if isinstance(content, dict) and content.get('annotations'):
+        dataset.bbox_file = None  # its boxes come with keypoints at (0, 0), marked as visible
+    if is_unchecked and not dataset.bbox_file:
+        if not isinstance(content, dict):
+            expected = 'expected a JSON object with images and annotations'
+            raise InputError(f'{file}: {expected}, got {short_text(repr(content))}')
+        for bad in find_bad_fields(content, dataset.metainfo['num_keypoints']):
+            raise InputError(f'{file}: {bad}')
+    with quiet():
+        dataset.full_init()
+    return dataset, content
 
 
 def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
-    metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
-    areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
+    given, file = evaluators if isinstance(evaluators, list) else [evaluators or {}], Path(dataset.ann_file).resolve()
+    metrics = [
+        metric for each in given for metric in each.get('metrics') or [each] if metric.get('type') == 'CocoMetric'
+    ]
+    areas = [each.get('use_area', True) for each in metrics if Path(each.get('ann_file') or file).resolve() == file]
     if not areas or not isinstance(content, dict):
         return []
     required = EVALUATED if any(areas) else WITHOUT_AREA
-    bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
-    return [f'{dataset.ann_file}: {field}' for field in bad]
+    found = find_bad_fields(content, required=required)
+    return [f'{dataset.ann_file}: {bad}' for bad in found if bad.field in required]
 
 
 def _read_photos(dataset: Any, content: Any) -> list[Photo]:

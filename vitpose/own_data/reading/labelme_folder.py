@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.file_names import FileFinder
+from vitpose_base.file_names import FileFinder, list_files
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_json, read_size
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import find_image
-
-MIN_POINTS = dict(point=1, rectangle=2)  # of the shapes that are read
 
 
 def is_labelme(path: Path) -> bool:
@@ -71,7 +69,7 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
 
 
 def _find_files(path: Path) -> list[Path]:
-    files = sorted(path.rglob('*')) if path.is_dir() else [path]
+    files = sorted(list_files(path)) if path.is_dir() else [path]
     return [file for file in files if file.suffix.lower() == '.json' and file.is_file()]
 
 
@@ -82,7 +80,7 @@ def _read_shape(shape: dict) -> dict:
             raise TypeError(f'{key} {shape[key]!r}')
     xy = np.array(shape['points'], float).reshape(-1, 2)
     kind = shape.get('shape_type') or ('point' if len(xy) == 1 else 'polygon')  # old files have no type
-    if len(xy) < MIN_POINTS.get(kind, 0):
+    if len(xy) < dict(point=1, rectangle=2).get(kind, 0):
         raise ValueError(f'{kind} {shape["label"]!r} has {len(xy)} points')
     label = '' if shape['label'] is None else str(shape['label']).strip()
     return shape | dict(xy=xy, label=label, shape_type=kind, group_id=str(shape.get('group_id')))

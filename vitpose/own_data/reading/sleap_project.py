@@ -89,7 +89,7 @@ def _frame_files(
 ) -> dict[int, Path]:
     """Return the image file of each frame, by its index; frames of videos and packages are written to the folder.
 
-    Why the name of an image cannot be read is added to `problems`.
+    Why one cannot be read is added to `problems`.
     """
     if isinstance(video.filename, list):
         images: dict[int, Path] = {}
@@ -105,20 +105,26 @@ def _frame_files(
     changed = source.stat().st_mtime if source.is_file() else 0
     files = {index: folder / f'{index:06}.png' for index in indices}
     missing = {index for index, file in files.items() if not file.exists() or file.stat().st_mtime < changed}
-    for index, picture in _read_frames(video, missing, source, where) if missing else ():
+    for index, picture in _read_frames(video, missing, source, where, problems) if missing else ():
         with replacing(files[index]) as part:
             Image.fromarray(np.squeeze(picture)).save(part, format='PNG')
         missing.remove(index)
     return {index: file for index, file in files.items() if index not in missing}
 
 
-def _read_frames(video: Any, indices: set[int], file: Path, where: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield index and image (RGB or gray) of those frames that a package or a video has."""
+def _read_frames(
+    video: Any, missing: set[int], file: Path, where: str, problems: dict[int, str]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield index and image (RGB or gray) of each frame that a package or a video has, until none is missing."""
     if file.suffix in READ_BY_SLEAP_IO:
-        yield from ((index, video[index]) for index in sorted(indices))
+        yield from ((index, video[index]) for index in sorted(missing))
         return
     if not file.is_file():
         raise InputError(f'{where}: no video {file}; pass the folder of the videos with --images DIR')
     for frame in read_video(str(file)):
-        if frame.index in indices and frame.image is not None:
-            yield frame.index or 0, frame.image[..., ::-1]
+        if frame.image is None:
+            problems.update(dict.fromkeys(missing, str(frame.error)))
+        elif frame.index in missing:
+            yield frame.index, frame.image[..., ::-1]
+        if not missing:
+            return

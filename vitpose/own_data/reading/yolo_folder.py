@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.file_names import FileFinder, path_parts
+from vitpose_base.file_names import FileFinder, list_files, path_parts
 from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
 from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, find_image, number_names
+from .field_checks import check_names, choose_category, find_image
 
 MAX_OVERSHOOT = 0.01  # of the image, by which values may lie outside it: they are clipped
 Pair = tuple[Path, Path]  # an image and its label file
@@ -84,7 +84,7 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
         else:  # by class
             names = named.get(category[0]) or named.get(category[1])
     if not names:
-        names = number_names(count)
+        names = [f'keypoint_{i}' for i in range(count)]
         notes.append(f'{file} has no keypoint names (kpt_names) of {category[1]!r}: they are numbered')
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
@@ -150,7 +150,7 @@ def _find_images(
         remedy = f'; {option}: copy the images to this folder' if images else ''
         raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file{remedy}')
     notes += [f'{option}: the images are those in {path}'] if images else []
-    found = sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
+    found = sorted(image for image in list_files(path) if image.suffix.lower() in IMAGES)
     return [(image, find_label_file(image)) for image in found]
 
 

@@ -13,19 +13,19 @@ from ..deriving.instance_boxes import Sizes, find_box
 
 
 def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
-    """Link or copy images into `out`/images, and return their names there; repeated names get a number."""
+    """Link or copy images into `out`/images, and return their names there; repeated ones get a number."""
     folder = out / 'images'
     folder.mkdir(parents=True)
     names: dict[Path, str] = {}
-    used: set[str] = set()
+    numbers: dict[str, int] = {}  # the last one of a name, in lower case: file systems may ignore it
     for photo in photos:
-        name, number = photo.path.name, 1
-        while name in used:
-            number += 1
-            name = f'{photo.path.stem}_{number}{photo.path.suffix}'
-        used.add(name)
-        names[photo.path] = name
-        (shutil.copyfile if copy else os.symlink)(photo.path.resolve(), folder / name)
+        path, name = photo.path, photo.path.name
+        while name.lower() in numbers:
+            number = numbers[path.name.lower()] = numbers[path.name.lower()] + 1
+            name = f'{path.stem}_{number}{path.suffix}'
+        numbers[name.lower()] = 1
+        names[path] = name
+        (shutil.copyfile if copy else os.symlink)(path.resolve(), folder / name)
     return names
 
 

@@ -62,6 +62,12 @@ def read_size(width: object, height: object) -> tuple[float, float] | None:
     return None
 
 
+def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:
+    """Answer whether two sizes have the same aspect ratio, up to the rounding of the shorter side."""
+    (w, h), (width, height) = labeled, size
+    return abs(w * height - h * width) <= max(w, h, width, height)
+
+
 def is_crowd(row: Mapping[str, Any]) -> bool:
     """Answer whether an annotation is of a crowd, also if that is text."""
     return str(row.get('iscrowd')).lower() in ('1', '1.0', 'true')

@@ -14,7 +14,7 @@ from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
 from ..poses import Frame
-from .coco_json import short_text
+from .coco_json import is_scaled, short_text
 from .sources import Source, read_frames
 
 
@@ -105,7 +105,7 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
         return entry
     (w, h), (width, height) = entry.size, size
     sizes = f'{source.name} has {width}x{height} pixels, {path} says {w:g}x{h:g}'
-    if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
+    if not is_scaled(entry.size, size):
         return f'{sizes}, so the aspect ratio differs'
     scaled.append(sizes)
     factors = np.array((width / w, height / h) * 2, np.float32)

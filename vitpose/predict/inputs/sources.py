@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from vitpose_base.file_names import walk_files
+from vitpose_base.file_names import list_files
 from vitpose_base.image_files import open_image
 
 from ...errors import InputError, MissingFileError, warn
@@ -111,7 +111,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     if path.exists() and _inside(path, leave_out):
         raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
-        files = [file for file in walk_files(path) if '/.' not in f'/{file.relative_to(path).as_posix()}']
+        files = list(list_files(path))
     elif path.exists():
         files = [path]
     elif text.isascii() and text.isdecimal():

@@ -85,6 +85,10 @@ def test_faults_of_instances(photos):
         (lambda row: row.keypoints.__setitem__((0, 0), 1e300), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__itruediv__((80, 60, 1)), 'keypoints between 0 and 1: expected pixels'),
         (lambda row: row.keypoints.__setitem__((0, 2), 3), 'a visibility above 2: expected 0, 1 or 2 after x and y'),
+        (
+            lambda row: row.keypoints.__setitem__((0, 2), 0.4),
+            'scores instead of visibilities: expected 0, 1 or 2 after x and y',
+        ),
         (lambda row: row.keypoints[0].__imul__((0, 0, 1)), 'labeled keypoints at 0, 0, as tools write missing ones'),
         (lambda row: row.keypoints.fill(0), 'no labeled keypoint'),
         (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'a box without area'),
@@ -130,15 +134,19 @@ def test_an_instance_that_is_twice_in_an_image(photos):
 
 
 def test_a_swapped_pair_is_found():
-    """Four pairs, of which the third has left and right the other way round."""
+    """Of six pairs, the third has left and right the other way round; `right_e` comes first; the last says no side."""
     rng = np.random.default_rng(0)
     names = [f'{side}_{part}' for part in 'abcd' for side in ('left', 'right')]
+    names += ['right_e', 'left_e', 'face-0', 'face-1']
     photo = Photo(Path('unused'), 'unused')
     for i in range(20):
-        x = np.array([5, -5, 5, -5, -5, 5, 5, -5]) * (1 if i % 3 else -1) + rng.normal(30, 1, 8)
-        keypoints = np.column_stack((x, np.arange(9.0, 17), np.full(8, 2)))
+        x = np.array([5, -5, 5, -5, -5, 5, 5, -5, -5, 5, -5, 5]) * (1 if i % 3 else -1) + rng.normal(30, 1, 12)
+        keypoints = np.column_stack((x, np.arange(9.0, 21), np.full(12, 2)))
         photo.instances.append(Instance(keypoints, f'row {i}', (0, 0, 70, 50)))
     files = {photo.path: ImageFile((80, 60), '', digest='a')}
-    (finding,) = find_data_problems({'train': [photo]}, [i ^ 1 for i in range(8)], names, files)
+    numbers, mirror = [f'keypoint_{i}' for i in range(12)], [i ^ (i < 8) for i in range(12)]
+    (by_order,) = find_data_problems({'train': [photo]}, mirror, numbers, files)
+    assert [name.split(' ')[0] for name in by_order.places] == ['keypoint_4/keypoint_5']
+    (finding,) = find_data_problems({'train': [photo]}, [i ^ 1 for i in range(12)], names, files)
     assert finding.what == 'pairs of left and right look swapped' and not finding.serious
     assert [name.split(' ')[0] for name in finding.places] == ['left_c/right_c']

@@ -31,6 +31,18 @@ def test_suffixes_in_capitals(tmp_path):
     assert read(path).count == read(tmp_path).count == 12
 
 
+@pytest.mark.parametrize('write', [makers.write_coco, makers.write_labelme, makers.write_yolo])
+def test_hidden_files_are_not_annotations(write, tmp_path):
+    """On other file systems, macOS puts one beside each file; Jupyter copies files."""
+    write(tmp_path)
+    expected = repr(read(tmp_path))
+    for file in [file for file in tmp_path.rglob('*') if file.is_file() and file.suffix != '.yaml']:
+        file.with_name(f'._{file.name}').write_bytes(b'\0\5\26\7Mac OS X')
+        (file.parent / '.ipynb_checkpoints').mkdir(exist_ok=True)
+        shutil.copy(file, file.parent / '.ipynb_checkpoints' / file.name)
+    assert repr(read(tmp_path)) == expected
+
+
 def test_the_config_of_a_deeplabcut_project_stands_for_it(tmp_path):
     makers.write_deeplabcut(tmp_path)
     (tmp_path / 'config.yaml').write_text('Task: mouse\nscorer: me\nbodyparts: [nose]\n')

@@ -68,3 +68,15 @@ def test_the_size_of_a_video_may_be_unknown(tmp_path, read, monkeypatch, metadat
     monkeypatch.setattr(sleap_project, 'read_video', lambda name: [Frame(name, image, 0)])
     (photo,) = read(str(tmp_path / 'run.mp4'), [0], metadata).photos
     assert photo.size == size and photo.video == '0'
+
+
+def test_a_video_is_read_up_to_its_last_labeled_frame_and_says_why_it_breaks_off(tmp_path, read, monkeypatch):
+    (tmp_path / 'run.mp4').touch()
+    whole = [Frame('run.mp4', np.full((30, 40, 3), i, np.uint8), i) for i in range(9)]
+    frames = iter(whole)
+    monkeypatch.setattr(sleap_project, 'read_video', lambda name: frames)
+    assert len(read(str(tmp_path / 'run.mp4'), [5, 2]).photos) == 2 and len([*frames]) == 3
+    frames = iter([*whole[:7], Frame('run.mp4', None, error='ends after 7 frames')])
+    annotations = read(str(tmp_path / 'run.mp4'), [2, 6, 8])
+    assert len(annotations.photos) == 2
+    assert annotations.unreadable[0].endswith('mice.slp: video 0, frame 8: ends after 7 frames')
