@@ -76,9 +76,11 @@ class DecoderHead(HeatmapHead):
         weight, problems = weights.get('final_layer.weight'), []
         kept = self.kept_keypoints if self.allow_new_final_layer else {}
         others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
+        is_new = False
         if weight is not None and (weight.shape[0] != self.out_channels or others):
             if self.allow_new_final_layer:
                 weights |= self._new_final_layer(weights)
+                is_new = len(kept) < self.out_channels
                 pop_prefix(weights, PRESENCE)  # of other keypoints
             else:
                 problems.append(
@@ -88,6 +90,8 @@ class DecoderHead(HeatmapHead):
                 )
         optional = ('',) if self.may_be_absent and not weights else (PREFIX, PRESENCE)  # every key starts with ''
         store_load_problem(self, weights, problems, optional, main='final_layer.')
+        if is_new:  # random before it is trained
+            self.filled = False
         if self.presence is not None:
             self.presence.filled = any(key.startswith(PRESENCE) for key in weights)
             if weights and not self.presence.filled:
