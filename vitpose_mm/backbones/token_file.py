@@ -15,7 +15,7 @@ from torch import Tensor
 from vitpose_base.files import replacing, sha256
 
 from ..checkpoints.key_maps import pop_prefix
-from ..networks.vit_checkpoint import LoadingViT
+from ..networks.vit import PlainViT
 
 FILE_KIND = 'vitpose_mm knowledge token'
 EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"
@@ -52,7 +52,7 @@ def read_tokens(path: str | Path, shape: tuple[int, ...]) -> Tensor:
     return tokens
 
 
-def load_tokens(vit: LoadingViT) -> None:
+def load_tokens(vit: PlainViT) -> None:
     """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from its file, if any; errors as in `read_tokens`."""
     if vit.token_file not in (None, 'checkpoint'):
         assert vit.knowledge_token is not None
