@@ -416,6 +416,8 @@ def test_a_test_uses_the_calibration_of_its_checkpoint():
     check_loaded(target, dict(state_dict=weights | stored))
     torch.testing.assert_close(target.head.calibration.index, module.index)
     assert target.state_dict().keys() == weights.keys()
+    check_loaded(target, dict(state_dict=weights))  # the next checkpoint is not calibrated
+    assert target.head.calibration is None
     resnet = estimator(head_of(17, 'SimpleHead', in_channels=512), dict(type='ResNet', depth=18))
     fixed = {'head.confidence.fingerprint': fingerprint(resnet.state_dict())}
     check_loaded(resnet, dict(state_dict=resnet.state_dict() | stored | fixed))
