@@ -32,9 +32,9 @@ class MultiDatasetHead(BaseHead):
     Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch.
 
     In training every head runs on the features of the whole batch, so that its batch norm sees all samples; its loss
-    counts the samples of its dataset. A head without samples in a batch gets zero gradients. Heads without batch norm in
-    training mode run on their samples alone, with the same result, and so do heads of MMPose with another `loss` than
-    `HeatmapHead`'s, whose batch norm is then not synchronized. docs/multi_dataset.md explains both.
+    counts the samples of its dataset. A head without samples in a batch gets zero gradients. Heads without batch norm
+    in training mode run on their samples alone, with the same result, and so do heads of MMPose with another `loss`
+    than `HeatmapHead`'s, whose batch norm is then not synchronized. docs/multi_dataset.md explains both.
 
     The training loss is `loss_kpt`: the sum over the datasets of weight x share x the head's loss, a mean over its
     samples. With loss_normalizer='batch' the share is the dataset's fraction of the batch, as in the authors' training;
