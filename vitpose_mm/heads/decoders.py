@@ -96,9 +96,9 @@ class DecoderHead(HeatmapHead):
         store_load_problem(self, weights, problems, optional, main='final_layer.')
         if is_new:  # random before it is trained
             self.filled = False
-        if self.presence is not None:
+        if self.presence is not None and weights:
             self.presence.filled = any(key.startswith(PRESENCE) for key in weights)
-            if weights and not self.presence.filled:
+            if not self.presence.filled:
                 log('the checkpoint has no presence: it is not predicted before it is trained')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 

@@ -101,6 +101,8 @@ def test_checkpoints_fit_with_and_without_it(kind):
     assert 'keypoints_presence' not in judging.predict(features, samples)[0]  # its weights are random
     judging.train().loss(features, samples)
     assert 'keypoints_presence' in judging.eval().predict(features, samples)[0]
+    judging.load_state_dict({}, strict=False)  # weights of other parts alone, such as a backbone
+    assert 'keypoints_presence' in judging.predict(features, samples)[0]
 
 
 def test_head_and_codec_must_agree():
