@@ -35,6 +35,9 @@ def test_it_learns_from_the_decoder_and_leaves_it_alone():
     assert all(p.grad is None for p in (*head.final_layer.parameters(), *head.deconv_layers.parameters()))
     assert features[0].grad is None and head.confidence.index.grad.abs().sum() > 0
     assert head.loss((features[0][:1],), samples[:1])['loss_confidence'].isfinite()  # a batch of one
+    samples[0].gt_instances.set_field(samples[0].gt_instances[KEYPOINT_TARGET][:, :1], KEYPOINT_TARGET, dtype=None)
+    head = build('ClassicHead', out_channels=1, confidence=CONFIDENCE, decoder=BATCH_CODEC).train()
+    assert head.loss((features[0][:1],), samples[:1])['loss_confidence'].isfinite()  # with one keypoint
 
 
 def test_the_labels_are_distances_by_the_scale_of_the_person():
