@@ -125,6 +125,8 @@ class DecoderHead(HeatmapHead):
     def train(self, mode: bool = True) -> 'DecoderHead':
         """Switch to training mode; a frozen decoder stays in evaluation mode, including its batch norms."""
         super().train(mode and not self.freeze)
+        if self.confidence is not None:
+            self.confidence.train(mode)
         return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
@@ -194,7 +196,7 @@ class ClassicHead(DecoderHead):
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
-        freeze: do not train the decoder, nor update the statistics of its batch norms.
+        freeze: do not train the decoder, nor update the statistics of its batch norms; confidence and presence train.
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
         confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.

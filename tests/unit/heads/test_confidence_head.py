@@ -40,6 +40,14 @@ def test_it_learns_from_the_decoder_and_leaves_it_alone():
     assert head.loss((features[0][:1],), samples[:1])['loss_confidence'].isfinite()  # with one keypoint
 
 
+def test_it_trains_beside_a_frozen_decoder():
+    head = build('ClassicHead', confidence=CONFIDENCE, decoder=BATCH_CODEC, freeze=True).train()
+    norm = head.confidence.person[0]
+    head.loss((torch.randn(4, 32, 4, 3),), [sample(np.full((5, 2), 20.0), seed) for seed in range(4)])
+    assert norm.running_mean.any() and not head.deconv_layers[1].training
+    assert not any(part.training for part in head.eval().modules())
+
+
 def test_the_labels_are_distances_by_the_scale_of_the_person():
     head = build('ClassicHead', confidence=dict(CONFIDENCE, sigma=0.05), decoder=BATCH_CODEC)
     features = (torch.randn(2, 32, 4, 3),)
