@@ -15,8 +15,8 @@ def heatmap_losses(
     head: HeatmapHead,
     heatmaps: Tensor,
     batch_data_samples: Sequence[PoseDataSample],
-    train_cfg: dict | None = None,
-    features: Tensor | None = None,
+    train_cfg: dict | None,
+    features: Tensor,
     index: Index = ALL,
 ) -> dict[str, Tensor]:
     """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
@@ -40,7 +40,6 @@ def heatmap_losses(
         losses = dict(loss_kpt=own.sum())
     for part in (getattr(head, 'confidence', None), getattr(head, 'presence', None)):
         if part is not None:
-            assert features is not None
             losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
     return losses
 
