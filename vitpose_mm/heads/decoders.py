@@ -125,8 +125,8 @@ class DecoderHead(HeatmapHead):
     def train(self, mode: bool = True) -> 'DecoderHead':
         """Switch to training mode; a frozen decoder stays in evaluation mode, including its batch norms."""
         super().train(mode and not self.freeze)
-        if self.confidence is not None:
-            self.confidence.train(mode)
+        for part in filter(None, (self.confidence, self.presence)):
+            part.train(mode)
         return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:

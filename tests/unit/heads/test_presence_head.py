@@ -105,6 +105,13 @@ def test_checkpoints_fit_with_and_without_it(kind):
     assert 'keypoints_presence' in judging.predict(features, samples)[0]
 
 
+def test_it_trains_beside_a_frozen_decoder():
+    head = build('ClassicHead', freeze=True, **ON)
+    load_strictly(head, build('ClassicHead', decoder=CODEC).state_dict())
+    head.train().loss((torch.randn(1, 32, 4, 3),), [sample(PLACES)])['loss_presence'].backward()
+    assert all(p.grad is not None for p in head.presence.parameters()) and not head.deconv_layers.training
+
+
 def test_head_and_codec_must_agree():
     for wrong in (dict(ON, presence=False), dict(presence=True, decoder=CODEC), dict(presence=True, decoder=None)):
         with pytest.raises(ValueError, match='set presence=True in both'):
