@@ -15,7 +15,7 @@ from torch import Tensor
 from vitpose_base.files import replacing, sha256
 
 from ..checkpoints.key_maps import pop_prefix
-from ..networks.vit_checkpoint import LoadingViT
+from ..networks.vit import PlainViT
 
 FILE_KIND = 'vitpose_mm knowledge token'
 EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"
@@ -41,24 +41,21 @@ def read_token_file(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
     return torch.from_numpy(tokens), origin
 
 
-def read_tokens(path: str | Path, shape: tuple[int, ...]) -> Tensor:
-    """Read tokens of the given shape (T, W); errors as in `read_token_file`, and ValueError for a different shape."""
-    tokens, _ = read_token_file(path)
-    if tokens.shape != shape:
-        vit, file = ('knowledge_token=dict(count={}, width={}'.format(*size) for size in (shape, tokens.shape))
-        raise ValueError(
-            '{} has {} tokens of width {}'.format(path, *tokens.shape) + f', this ViT {vit}): set {file}, ...)'
-        )
-    return tokens
+def load_tokens(vit: PlainViT) -> None:
+    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from its file, if any.
 
-
-def load_tokens(vit: LoadingViT) -> None:
-    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from its file, if any; errors as in `read_tokens`."""
+    Errors as in `read_token_file`, and ValueError for tokens of a different shape.
+    """
     if vit.token_file not in (None, 'checkpoint'):
         assert vit.knowledge_token is not None
-        tokens = vit.knowledge_token.tokens
+        tokens, own = read_token_file(vit.token_file)[0], vit.knowledge_token.tokens
+        if tokens.shape != own.shape[1:]:
+            shapes = (own.shape[1:], tokens.shape)
+            ours, file = ('knowledge_token=dict(count={}, width={}'.format(*shape) for shape in shapes)
+            held = '{} has {} tokens of width {}'.format(vit.token_file, *tokens.shape)
+            raise ValueError(f'{held}, this ViT {ours}): set {file}, ...)')
         with torch.no_grad():
-            tokens.copy_(read_tokens(vit.token_file, tokens.shape[1:]))
+            own.copy_(tokens)
 
 
 def extract_tokens(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:

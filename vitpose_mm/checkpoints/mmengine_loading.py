@@ -81,6 +81,7 @@ def init_pretrained(module: BaseModule, initialize: Callable[[], object]) -> Non
                 hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {line}'
     try:
         initialize()
+        module.recorded = {}  # it holds for these files only
         problem = find_load_problems(module)
     except AssertionError as error:
         problem = str(error)

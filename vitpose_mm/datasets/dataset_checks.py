@@ -71,7 +71,10 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
                 _check_json_syntax(path)
             raise
         except (LookupError, TypeError, ValueError):
-            self._check_fields(json.loads(get(self.ann_file)))
+            if not self.bbox_file:
+                self._check_fields(json.loads(get(self.ann_file)))
+            elif hasattr(self, 'coco'):
+                self._check_detections()
             raise
 
     def filter_data(self) -> list[dict]:
@@ -146,9 +149,22 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     def _check_fields(self, content: Any) -> None:
         """Raise a ValueError for the first field of a COCO file that is absent or wrong."""
-        if isinstance(content, dict) and not self.bbox_file:
+        if isinstance(content, dict):
             for bad in find_bad_fields(content, len(self.metainfo['keypoint_id2name'])):
                 raise ValueError(f'{self.ann_file}: {bad}')
+
+    def _check_detections(self) -> None:
+        """Raise a ValueError for the first detection that MMPose cannot read."""
+        for number, row in enumerate(json.loads(get(self.bbox_file))):
+            try:
+                if row['category_id'] == 1:
+                    self.coco.loadImgs(row['image_id'])[0]
+                    np.array([*row['bbox'][:4], row['score']], np.float32).reshape(5)
+            except (LookupError, TypeError, ValueError) as error:
+                expected = f'category_id, the image_id of an image of {self.ann_file}, bbox (x, y, w, h) and score'
+                raise ValueError(
+                    f'{self.bbox_file}: detection {number}: expected {expected}, got {str(row)[:200]}'
+                ) from error
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""

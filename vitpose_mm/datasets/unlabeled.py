@@ -11,6 +11,7 @@ from mmpose.registry import DATASETS
 from vitpose_base.file_names import list_files
 
 from .bad_images import ImageChecks
+from .metainfo import dataset_class
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
@@ -64,7 +65,7 @@ def folder_records(folder: str) -> list[dict]:
 
 def dataset_records(config: dict, boxes: bool) -> list[dict]:
     """List a pose dataset's boxes, or its images that have one. ValueError if it is unknown or has no instances."""
-    kind = DATASETS.get(config['type'])
+    kind = dataset_class(config)
     if kind is None:
         raise ValueError(f'UnlabeledDataset: dataset type {config["type"]!r} is not registered')
     if issubclass(kind, BaseCocoStyleDataset):

@@ -49,7 +49,9 @@ class ConfidenceHead(Confidence):
         Its batch norms see the whole batch: detached heatmaps (B, K, Hm, Wm) of `codec`, and features (B, C, Hp, Wp).
         """
         peaks = codec.locate(heatmaps)
-        self.person[0].train(self.training and len(heatmaps) > 1)  # a batch of one has no variance
+        people, keypoints = heatmaps.shape[:2]
+        for norm, rows in ((self.person[0], people), (self.keypoint[0], people * keypoints)):
+            norm.train(self.training and rows > 1)  # a single row has no variance
         with torch.autocast(heatmaps.device.type, enabled=False):
             inputs = confidence_inputs(codec, heatmaps, features, peaks)
             *scores, presence = (part[index] for part in self.judge(*inputs))

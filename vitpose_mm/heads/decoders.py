@@ -37,14 +37,18 @@ class DecoderHead(HeatmapHead):
     def __init__(
         self,
         network: Decoder,
-        *args: Any,
+        in_channels: int,
+        out_channels: int,
+        loss: dict = DEFAULT_LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
         presence: bool = False,
-        **kwargs: Any,
     ):
-        super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
+        none: dict = dict(deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None)
+        super().__init__(in_channels, out_channels, **none, loss=loss, decoder=decoder, init_cfg=init_cfg)
         self.deconv_layers, self.final_layer = network.deconv_layers, network.final_layer
         self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
         self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
@@ -76,9 +80,11 @@ class DecoderHead(HeatmapHead):
         weight, problems = weights.get('final_layer.weight'), []
         kept = self.kept_keypoints if self.allow_new_final_layer else {}
         others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
+        is_new = False
         if weight is not None and (weight.shape[0] != self.out_channels or others):
             if self.allow_new_final_layer:
                 weights |= self._new_final_layer(weights)
+                is_new = len(kept) < self.out_channels
                 pop_prefix(weights, PRESENCE)  # of other keypoints
             else:
                 problems.append(
@@ -88,9 +94,11 @@ class DecoderHead(HeatmapHead):
                 )
         optional = ('',) if self.may_be_absent and not weights else (PREFIX, PRESENCE)  # every key starts with ''
         store_load_problem(self, weights, problems, optional, main='final_layer.')
-        if self.presence is not None:
+        if is_new:  # random before it is trained
+            self.filled = False
+        if self.presence is not None and weights:
             self.presence.filled = any(key.startswith(PRESENCE) for key in weights)
-            if weights and not self.presence.filled:
+            if not self.presence.filled:
                 log('the checkpoint has no presence: it is not predicted before it is trained')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 
@@ -117,6 +125,8 @@ class DecoderHead(HeatmapHead):
     def train(self, mode: bool = True) -> 'DecoderHead':
         """Switch to training mode; a frozen decoder stays in evaluation mode, including its batch norms."""
         super().train(mode and not self.freeze)
+        for part in filter(None, (self.confidence, self.presence)):
+            part.train(mode)
         return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
@@ -182,11 +192,11 @@ class ClassicHead(DecoderHead):
         feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
             (196x252: 56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
+        deconv_channels: channels of each deconvolution: 256 in the source.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
-        deconv_channels: channels of each deconvolution: 256 in the source.
-        freeze: do not train the decoder, nor update the statistics of its batch norms.
+        freeze: do not train the decoder, nor update the statistics of its batch norms; confidence and presence train.
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
         confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
@@ -203,81 +213,25 @@ class ClassicHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        loss: dict = DEFAULT_LOSS,
-        decoder: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
+        *,
         deconv_channels: int = 256,
-        freeze: bool = False,
-        allow_new_final_layer: bool = False,
-        confidence: dict | None = None,
-        presence: bool = False,
+        **options: Any,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
-        super().__init__(
-            classic_decoder(in_channels, out_channels, factor, deconv_channels),
-            in_channels,
-            out_channels,
-            loss=loss,
-            decoder=decoder,
-            init_cfg=init_cfg,
-            freeze=freeze,
-            allow_new_final_layer=allow_new_final_layer,
-            confidence=confidence,
-            presence=presence,
-        )
+        network = classic_decoder(in_channels, out_channels, factor, deconv_channels)
+        super().__init__(network, in_channels, out_channels, **options)
 
 
 @MODELS.register_module()
 class SimpleHead(DecoderHead):
     """ReLU, bilinear upsampling to 1/4 of the input, then a 3x3 convolution.
 
-    Source: ViTPose section 3.1; as the source at feature stride 16. At stride 8 the factor is 2; for
-    heatmaps at 1/2 it doubles.
-
-    Args:
-        in_channels: channels C of the feature map.
-        out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
-            (196x252: 56x72); 32 for a ResNet, with one more doubling.
-        heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
-        loss: MMPose's heatmap loss.
-        decoder: MMPose's codec that decodes the heatmaps.
-        init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
-        freeze: do not train the decoder.
-        allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
-            layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
-        confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
-        presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
-
-    Raises:
-        ValueError: the stride is unsupported, confidence has a codec of MMPose or none, or only one of head and codec
-            has presence; on loading, the checkpoint does not fit.
+    Source: ViTPose section 3.1; as the source at feature stride 16. At stride 8 the factor is 2; for heatmaps at 1/2 it
+    doubles. Arguments and errors are those of `ClassicHead`, without `deconv_channels`.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        feature_stride: int = 16,
-        heatmap_stride: int = 4,
-        loss: dict = DEFAULT_LOSS,
-        decoder: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
-        freeze: bool = False,
-        allow_new_final_layer: bool = False,
-        confidence: dict | None = None,
-        presence: bool = False,
+        self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4, **options: Any
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
-        super().__init__(
-            simple_decoder(in_channels, out_channels, factor),
-            in_channels,
-            out_channels,
-            loss=loss,
-            decoder=decoder,
-            init_cfg=init_cfg,
-            freeze=freeze,
-            allow_new_final_layer=allow_new_final_layer,
-            confidence=confidence,
-            presence=presence,
-        )
+        super().__init__(simple_decoder(in_channels, out_channels, factor), in_channels, out_channels, **options)

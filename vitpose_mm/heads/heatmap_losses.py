@@ -7,6 +7,7 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from ..networks.heatmaps.peaks import maxima
 from .batch_targets import ALL, Index, batch_targets
 
 
@@ -14,8 +15,8 @@ def heatmap_losses(
     head: HeatmapHead,
     heatmaps: Tensor,
     batch_data_samples: Sequence[PoseDataSample],
-    train_cfg: dict | None = None,
-    features: Tensor | None = None,
+    train_cfg: dict | None,
+    features: Tensor,
     index: Index = ALL,
 ) -> dict[str, Tensor]:
     """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
@@ -39,7 +40,6 @@ def heatmap_losses(
         losses = dict(loss_kpt=own.sum())
     for part in (getattr(head, 'confidence', None), getattr(head, 'presence', None)):
         if part is not None:
-            assert features is not None
             losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
     return losses
 
@@ -55,16 +55,8 @@ def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor) -> Tensor:
     scalar on their device; 0 if no keypoint is labeled.
     """
     height, width = heatmaps.shape[2:]
-    x, y = (_maxima(heatmaps) - _maxima(targets)).unbind(-1)
+    x, y = (maxima(heatmaps)[0] - maxima(targets)[0]).unbind(-1)
     hits = (torch.hypot(x / width, y / height) < 0.05) & labeled
     count = labeled.sum(0)
     shares = hits.sum(0) / count.clamp(min=1)
     return (shares * (count > 0)).sum() / (count > 0).sum().clamp(min=1)
-
-
-def _maxima(heatmaps: Tensor) -> Tensor:
-    """Find the maxima (B, K, 2) as (x, y) in fp32; (-1, -1) where no value is positive."""
-    width = heatmaps.shape[3]
-    scores, index = heatmaps.flatten(2).max(-1)
-    cells = torch.stack((index % width, index // width), -1).float()
-    return torch.where(scores[..., None] > 0, cells, -1.0)

@@ -31,23 +31,15 @@ class MultiDatasetHead(BaseHead):
 
     Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch.
 
-    In training, as in the authors' code, every head runs on the features of the whole batch, so that
-    its batch norm is estimated from all samples even if only one belongs to its dataset; its loss
-    counts the samples of its dataset. A head without samples in a batch updates its running statistics
-    and gets zero gradients: on every rank the same parameters have gradients, and synchronized batch
-    norm runs the same collective operations. Heads without batch norm in training mode run on the
-    samples of their dataset alone, with the same result. So do heads of MMPose with a `loss` other than
-    that of `HeatmapHead`: their batch norm, if any, sees only these samples and is not synchronized.
-    The accuracy of all other heads is `pck_accuracy`.
+    In training every head runs on the features of the whole batch, so that its batch norm sees all samples; its loss
+    counts the samples of its dataset. A head without samples in a batch gets zero gradients. Heads without batch norm
+    in training mode run on their samples alone, with the same result, and so do heads of MMPose with another `loss`
+    than `HeatmapHead`'s, whose batch norm is then not synchronized. docs/multi_dataset.md explains both.
 
-    The training loss is `loss_kpt`: the sum over the datasets of weight x share x the head's loss,
-    which is a mean over its samples. With loss_normalizer='batch' the share is the dataset's fraction
-    of the batch. The sum is then the mean over all samples, as in the authors' training, however they
-    are distributed over batches and ranks. This scales down the gradients of a rare dataset, in the
-    backbone and in its head (in the head, AdamW cancels the scale; SGD does not). With 'dataset' the
-    share is 1: every dataset in a batch has the same weight, so the samples of a rare dataset weigh
-    more, with noisier gradients. Loss and accuracy of each dataset, without weight and share, are
-    logged as `coco/kpt` and `coco/acc_pose`.
+    The training loss is `loss_kpt`: the sum over the datasets of weight x share x the head's loss, a mean over its
+    samples. With loss_normalizer='batch' the share is the dataset's fraction of the batch, as in the authors' training;
+    with 'dataset' it is 1. Loss and accuracy of each dataset, without weight and share, are logged as `coco/kpt` and
+    `coco/acc_pose`; the accuracy is `pck_accuracy`, except for heads with another `loss`.
 
     A checkpoint may lack some of the heads, for example that of a single-dataset model. Predicting
     with a head that was neither loaded nor trained is an error.

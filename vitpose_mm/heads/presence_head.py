@@ -67,7 +67,8 @@ def use_calibrations(model: Any, weights: dict[str, Tensor]) -> None:
     """Let a model predict the probabilities of a calibrated checkpoint. ValueError if it was for other weights."""
     head: Any = getattr(model, 'head', None)
     for name, each in getattr(head, 'heads', {'': head}).items():
-        if hasattr(each, 'calibration') and (found := read_confidence(weights, name)) is not None:
-            module = found.to(each.final_layer.weight.device).requires_grad_(False)
+        if hasattr(each, 'calibration'):
+            if (module := read_confidence(weights, name)) is not None:
+                module.to(each.final_layer.weight.device).requires_grad_(False)
+                log(f'{name or "the checkpoint"} is calibrated: its scores are probabilities')
             vars(each)['calibration'] = module  # which keeps it out of the state dict
-            log(f'{name or "the checkpoint"} is calibrated: its scores are probabilities')

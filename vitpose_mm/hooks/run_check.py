@@ -80,9 +80,9 @@ class RunCheckHook(Hook):
         model = bare_model(runner)
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
         set_kept_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
+        if loop is None:  # a calibration holds for the weights of the file
+            use_calibrations(model, checkpoint['state_dict'])
         if any(isinstance(module, ViT) for module in model.modules()):
-            if loop is None:  # a calibration holds for the weights of the file
-                use_calibrations(model, checkpoint['state_dict'])
             check_weights(model, checkpoint['state_dict'], runner._load_from)
             checkpoint['state_dict'] = state = model.state_dict()  # MMEngine loads it next, which changes nothing
             for name in getattr(getattr(model, 'head', None), 'absent', ()):
@@ -90,6 +90,8 @@ class RunCheckHook(Hook):
             for name, part in model.named_modules():
                 if isinstance(part, PresenceHead) and part.filled is False:
                     pop_prefix(state, f'{name}.')
+                if isinstance(part, DecoderHead) and part.filled is False and loop is None:
+                    pop_prefix(state, f'{name}.final_layer.')
 
 
 def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:
@@ -118,7 +120,7 @@ def _keypoint_names(meta: Any) -> list[str]:
     return ordered if all(isinstance(name, str) for name in ordered) else []
 
 
-def check_weights(model: Any, weights: dict, file: str) -> None:
+def check_weights(model: Any, weights: dict, file: str | None) -> None:
     """Load weights of any origin into a model with a `ViT`; a ValueError names the file and keys that do not fit."""
 
     def absent() -> list[str]:
@@ -128,7 +130,7 @@ def check_weights(model: Any, weights: dict, file: str) -> None:
     try:
         load_strictly(model, weights, absent)
     except ValueError as problem:
-        line = pretrained_setting(origin.prefix, file) if (origin := recognize(weights)) else ''
+        line = pretrained_setting(origin.prefix, file or 'FILE') if (origin := recognize(weights)) else ''
         hint = f'. To start from its ViT alone, set model.backbone.{line} instead of load_from' if line else ''
         raise ValueError(f'the checkpoint does not fit the model: {problem}{hint}') from problem
 

@@ -99,7 +99,7 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if token_only and 'knowledge_token.' not in name:  # of another part, which the ViT cannot check
                 raise ValueError(
                     f"freeze='all_but_token', but {name} is trainable too: freeze the decoder with "
-                    "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)"
+                    "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True), without confidence or presence"
                 )
             decays = parameter.ndim > 1 and not any(part in name for part in WITHOUT_DECAY)
             custom_keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]

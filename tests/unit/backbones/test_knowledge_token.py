@@ -34,7 +34,8 @@ def test_init_file_is_read_only_when_training_starts(tmp_path):
     model.init_weights()
     assert torch.equal(model.knowledge_token.tokens[0], tokens)
     for count, width in ((2, 48), (2, 30), (1, 20)):
-        message = rf'2 tokens of width 20, this ViT knowledge_token=dict\(count={count}, width={width}\)'
+        ours = rf'this ViT knowledge_token=dict\(count={count}, width={width}\)'
+        message = f'2 tokens of width 20, {ours}: set .*count=2, width=20, '
         with pytest.raises(ValueError, match=message):
             build(knowledge_token=dict(options, count=count, width=width)).init_weights()
     file.unlink()

@@ -53,6 +53,14 @@ def test_recorded_experts_are_loaded_by_name(read, tmp_path):
     assert torch.equal(model.layers[0].mlp.experts.weight, source.layers[0].mlp.experts.weight.flip(0))
 
 
+def test_what_the_file_of_init_cfg_records_is_not_assumed_of_the_next_file(tmp_path):
+    source = build(img_size=(64, 64))
+    torch.save(dict(state_dict=source.state_dict()), tmp_path / 'a.pth')
+    model = build(img_size=(64, 48), init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth')))
+    model.init_weights()
+    load_strictly(model, dict(build(img_size=(64, 48)).state_dict()))
+
+
 @pytest.mark.parametrize('half', [torch.float16, torch.bfloat16])
 def test_what_is_adapted_is_not_rounded_to_the_half_precision_of_a_file(half):
     model, exact = build(), build()

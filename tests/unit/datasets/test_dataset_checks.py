@@ -118,6 +118,16 @@ def test_bad_detection(fault, tmp_path, logged):
     assert ids_of(build('CocoDataset', filter_cfg=dict(bbox_score_thr=0.3), **data)) == [0]
 
 
+@pytest.mark.parametrize('change', [dict(image_id=999), dict(image_id='1'), dict(bbox=[1, 2, 3]), dict(score='high')])
+def test_a_field_of_a_detection_that_mmpose_takes_for_granted(change, tmp_path):
+    data = detections(tmp_path, (10, 8, 20, 30), (10, 8, 20, 30))
+    rows = json.loads((file := tmp_path / 'boxes.json').read_text())
+    file.write_text(json.dumps([rows[0], rows[1] | change]))
+    message = rf'boxes\.json: detection 1: expected .* of .*annotations\.json, .* got .*{next(iter(change))}'
+    with pytest.raises(ValueError, match=message):
+        build('CocoDataset', **data)
+
+
 @pytest.mark.parametrize(
     ('name', 'field', 'index', 'keypoint', 'value'),
     [

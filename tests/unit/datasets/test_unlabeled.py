@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
+from vitpose_mm.datasets.checked import CheckedAicDataset
+
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 PACK = dict(type='PackPoseInputs', meta_keys=('img_path', 'dataset_name', 'flip'))
 PIPELINE = [dict(type='LoadImage'), dict(type='PretrainCrop', input_size=(48, 64)), PACK]
@@ -44,7 +46,7 @@ def test_people_without_keypoints_count(coco_files, tmp_path):
 
 def test_several_datasets_and_folders(coco_files, tmp_path):
     coco = dict(type='CheckedCocoDataset', **coco_files('a', 2, 17))
-    aic = dict(type='CheckedAicDataset', **coco_files('b', 1, 14))
+    aic = dict(type=CheckedAicDataset, **coco_files('b', 1, 14))  # as in a purely Pythonic config
     (tmp_path / 'folder/deep').mkdir(parents=True)
     for name in ('z.jpg', 'deep/a.JPG', 'notes.txt', '._z.jpg'):
         shutil.copy(tmp_path / 'a/one.jpg', tmp_path / 'folder' / name)

@@ -35,6 +35,17 @@ def test_it_learns_from_the_decoder_and_leaves_it_alone():
     assert all(p.grad is None for p in (*head.final_layer.parameters(), *head.deconv_layers.parameters()))
     assert features[0].grad is None and head.confidence.index.grad.abs().sum() > 0
     assert head.loss((features[0][:1],), samples[:1])['loss_confidence'].isfinite()  # a batch of one
+    samples[0].gt_instances.set_field(samples[0].gt_instances[KEYPOINT_TARGET][:, :1], KEYPOINT_TARGET, dtype=None)
+    head = build('ClassicHead', out_channels=1, confidence=CONFIDENCE, decoder=BATCH_CODEC).train()
+    assert head.loss((features[0][:1],), samples[:1])['loss_confidence'].isfinite()  # with one keypoint
+
+
+def test_it_trains_beside_a_frozen_decoder():
+    head = build('ClassicHead', confidence=CONFIDENCE, decoder=BATCH_CODEC, freeze=True).train()
+    norm = head.confidence.person[0]
+    head.loss((torch.randn(4, 32, 4, 3),), [sample(np.full((5, 2), 20.0), seed) for seed in range(4)])
+    assert norm.running_mean.any() and not head.deconv_layers[1].training
+    assert not any(part.training for part in head.eval().modules())
 
 
 def test_the_labels_are_distances_by_the_scale_of_the_person():

@@ -79,3 +79,17 @@ def test_a_frozen_decoder_stays_in_eval_mode_and_passes_gradients(kind):
 def test_a_checkpoint_with_another_number_of_keypoints_is_refused(kind):
     with pytest.raises(ValueError, match='predicts 9 keypoints, this head out_channels=5.*allow_new_final_layer=True'):
         load_strictly(build(kind), build(kind, out_channels=9).state_dict())
+
+
+@kinds
+def test_a_new_last_layer_predicts_only_after_training(kind):
+    head, source = build(kind, allow_new_final_layer=True), build(kind, out_channels=9)
+    load_strictly(head, source.state_dict())
+    features = (torch.randn(1, 32, 4, 3),)
+    with pytest.raises(ValueError, match='random values'):
+        head(features)
+    head.train()(features)
+    head.eval()(features)
+    head.kept_keypoints = {index: index + 1 for index in range(5)}  # all of them: nothing is new
+    load_strictly(head, source.state_dict())
+    head(features)

@@ -63,7 +63,8 @@ def test_the_loss_is_the_weighted_sum_of_the_heads_losses(normalizer):
         alone = head.heads[name].loss((feats[0][indices],), [batch[i] for i in indices])
         torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
         assert not losses[f'{name}/kpt'].requires_grad
-        accuracy = heatmap_losses(head.heads[name], head.heads[name]((feats[0][indices],)), [batch[i] for i in indices])
+        own, member = feats[0][indices], head.heads[name]
+        accuracy = heatmap_losses(member, member((own,)), [batch[i] for i in indices], None, own)
         torch.testing.assert_close(losses[f'{name}/acc_pose'], accuracy['acc_pose'])
         expected += weight * alone['loss_kpt'] * (len(indices) / 6 if normalizer == 'batch' else 1)
     torch.testing.assert_close(losses['loss_kpt'], expected)

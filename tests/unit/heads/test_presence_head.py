@@ -101,6 +101,15 @@ def test_checkpoints_fit_with_and_without_it(kind):
     assert 'keypoints_presence' not in judging.predict(features, samples)[0]  # its weights are random
     judging.train().loss(features, samples)
     assert 'keypoints_presence' in judging.eval().predict(features, samples)[0]
+    judging.load_state_dict({}, strict=False)  # weights of other parts alone, such as a backbone
+    assert 'keypoints_presence' in judging.predict(features, samples)[0]
+
+
+def test_it_trains_beside_a_frozen_decoder():
+    head = build('ClassicHead', freeze=True, **ON)
+    load_strictly(head, build('ClassicHead', decoder=CODEC).state_dict())
+    head.train().loss((torch.randn(1, 32, 4, 3),), [sample(PLACES)])['loss_presence'].backward()
+    assert all(p.grad is not None for p in head.presence.parameters()) and not head.deconv_layers.training
 
 
 def test_head_and_codec_must_agree():

@@ -27,7 +27,7 @@ VIT = dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1))
 
 def head_of(keypoints=17, kind='mmpose.HeatmapHead', **more):
     plain = dict(deconv_out_channels=None) if kind == 'mmpose.HeatmapHead' else {}
-    return dict(type=kind, in_channels=8, out_channels=keypoints, **plain, **more)
+    return dict(dict(type=kind, in_channels=8, out_channels=keypoints), **plain, **more)
 
 
 def estimator(head, backbone=VIT, **more):
@@ -248,9 +248,12 @@ def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
         run_check.check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
 
 
-def check_loaded(net, checkpoint):
+def check_loaded(net, checkpoint, training=False, load_from='vitpose-safe://a.pth'):
     """Give the hook a checkpoint that a runner has read."""
-    runner = SimpleNamespace(model=net, _train_loop=None, _load_from='vitpose-safe://a.pth')
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop) if training else None
+    if training:
+        loop.__dict__['_dataloader'] = loop.__dict__['dataloader'] = SimpleNamespace(dataset=None)
+    runner = SimpleNamespace(model=net, _train_loop=loop, _load_from=load_from)
     RunCheckHook().after_load_checkpoint(runner, checkpoint)
 
 
@@ -285,6 +288,11 @@ def test_the_message_names_the_line_that_starts_from_this_file(prefix):
     message = f'. To start from its ViT alone, set model.backbone.{line} instead of load_from'
     with pytest.raises(ValueError, match=re.escape(message)):
         check_loaded(model(), dict(state_dict=weights))
+
+
+def test_a_file_that_the_caller_of_the_runner_names_is_refused_too():
+    with pytest.raises(ValueError, match="1 keys .* unexpected.*checkpoint='FILE'"):
+        check_loaded(model(), dict(state_dict=model().state_dict() | {'neck.weight': torch.ones(1)}), load_from=None)
 
 
 def test_a_checkpoint_is_adapted_once(logged):
@@ -375,6 +383,17 @@ def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run():
     assert two.head.absent == {'aic'}
 
 
+@pytest.mark.parametrize('training', [True, False])
+def test_a_new_last_layer_is_trained_but_not_tested(training):
+    """MMEngine loads what the hook leaves in the checkpoint: in a test the random layer must not be in it."""
+    target = simple(2, allow_new_final_layer=True)
+    checkpoint = dict(state_dict=simple(3).state_dict())
+    check_loaded(target, checkpoint, training)
+    target.load_state_dict(checkpoint['state_dict'], strict=False)
+    with nullcontext() if training else pytest.raises(ValueError, match='random values'):
+        target.train(training)(torch.zeros(1, 3, *target.backbone.img_size), None)
+
+
 PRESENCE = dict(decoder=dict(UDP, type='BatchUDPHeatmap', presence=True), presence=True)
 
 
@@ -397,14 +416,17 @@ def test_a_test_uses_the_calibration_of_its_checkpoint():
     check_loaded(target, dict(state_dict=weights | stored))
     torch.testing.assert_close(target.head.calibration.index, module.index)
     assert target.state_dict().keys() == weights.keys()
+    check_loaded(target, dict(state_dict=weights))  # the next checkpoint is not calibrated
+    assert target.head.calibration is None
+    resnet = estimator(head_of(17, 'SimpleHead', in_channels=512), dict(type='ResNet', depth=18))
+    fixed = {'head.confidence.fingerprint': fingerprint(resnet.state_dict())}
+    check_loaded(resnet, dict(state_dict=resnet.state_dict() | stored | fixed))
+    torch.testing.assert_close(resnet.head.calibration.index, module.index)
     changed = weights | stored | {'head.final_layer.bias': torch.ones(17)}
     with pytest.raises(ValueError, match='calibrated for other weights'):
         check_loaded(simple(17), dict(state_dict=changed))
     trained = simple(17)
-    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
-    loop.__dict__['_dataloader'] = loop.__dict__['dataloader'] = SimpleNamespace(dataset=None)
-    runner = SimpleNamespace(model=trained, _train_loop=loop, _load_from='vitpose-safe://a.pth')
-    RunCheckHook().after_load_checkpoint(runner, dict(state_dict=changed))
+    check_loaded(trained, dict(state_dict=changed), training=True)
     assert trained.head.calibration is None
 
 

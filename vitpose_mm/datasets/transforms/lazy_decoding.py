@@ -134,7 +134,7 @@ class DecodeAndCrop(TopdownAffine):
     def _crop(self, results: dict, warp: np.ndarray) -> np.ndarray:
         image, factor, flip = results.pop(IMAGE_FILE), 1, results.get('flip_direction')
         if isinstance(image, bytes):
-            factor = reduction_factor(affine_scale(warp)) if self.reduced_decoding else 1
+            factor = reduction_factor(warp) if self.reduced_decoding else 1
             image = decode_image(image, results['img_path'], factor)
         if factor > 1:
             warp = warp.astype(np.float64) @ flip_matrix(flip, results['ori_shape']) @ reduced_to_full_matrix(factor)
@@ -172,8 +172,9 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     return image.size[::-1] if usable else None
 
 
-def reduction_factor(scale: float) -> int:
-    """Return the largest of 8, 4, 2, 1 that can reduce an image before it is resized by `scale`, without enlarging."""
+def reduction_factor(matrix: np.ndarray) -> int:
+    """Return the largest of 8, 4, 2, 1 by which to reduce an image that a matrix (2, 3) resizes, never enlarging it."""
+    scale = max(math.hypot(*matrix[:, 0]), math.hypot(*matrix[:, 1]))  # along the axis that it shrinks least
     return next((factor for factor in (8, 4, 2) if factor * scale <= 1), 1)
 
 
@@ -181,8 +182,3 @@ def reduced_to_full_matrix(factor: int) -> np.ndarray:
     """Return the matrix (3, 3) from pixels of an image reduced by `factor` to pixels of the full-size image."""
     shift = (factor - 1) / 2  # between the centers of the first pixels
     return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)
-
-
-def affine_scale(matrix: np.ndarray) -> float:
-    """Return the factor by which an affine matrix (2, 3) resizes along the axis that it shrinks least."""
-    return max(math.hypot(*matrix[:, 0]), math.hypot(*matrix[:, 1]))

@@ -94,6 +94,11 @@ def udp_peaks(
     return _cells(x - shift_x, y - shift_y, scores)
 
 
+def maxima(heatmaps: Tensor) -> Peaks:
+    """Find the first maxima, without refinement."""
+    return _cells(*_maxima(heatmaps))
+
+
 def to_input_px(cells: Tensor, scale: tuple[float, float]) -> Tensor:
     """Convert cells (B, K, 2) to input pixels (B, K, 2), given the pixels per cell in x and y."""
     return torch.stack((cells[..., 0] * scale[0], cells[..., 1] * scale[1]), -1)

@@ -2,12 +2,7 @@ import cv2
 import numpy as np
 
 from vitpose_mm.datasets.transforms.image_file import decode_image
-from vitpose_mm.datasets.transforms.lazy_decoding import (
-    affine_scale,
-    jpeg_size,
-    reduced_to_full_matrix,
-    reduction_factor,
-)
+from vitpose_mm.datasets.transforms.lazy_decoding import jpeg_size, reduced_to_full_matrix, reduction_factor
 
 
 def encoded(height, width, extension='.jpg'):
@@ -35,7 +30,8 @@ def test_sizes_other_formats_and_damaged_headers():
 
 def test_reduction_never_enlarges():
     scales = (2, 1, 0.51, 0.5, 0.26, 0.25, 0.125, 0.01)
-    assert [reduction_factor(scale) for scale in scales] == [1, 1, 1, 2, 2, 4, 8, 8]
+    assert [reduction_factor(np.eye(2, 3) * scale) for scale in scales] == [1, 1, 1, 2, 2, 4, 8, 8]
+    assert reduction_factor(np.array([[0.0, -0.5, 9], [0.2, 0, 9]])) == 2  # the axis that shrinks least counts
 
 
 def test_reduced_pixels_lie_where_their_average_lies():
@@ -47,7 +43,3 @@ def test_reduced_pixels_lie_where_their_average_lies():
         columns = np.arange(256 // factor)
         where = reduced_to_full_matrix(factor)[0, 0] * columns + reduced_to_full_matrix(factor)[0, 2]
         np.testing.assert_allclose(reduced[3, :, 0], where, atol=1.5)
-
-
-def test_scale_is_that_of_the_axis_that_shrinks_least():
-    assert affine_scale(np.array([[0.0, -0.5, 9], [0.3, 0, 9]])) == 0.5
