@@ -15,7 +15,7 @@ from torch import Tensor
 from vitpose_base.files import replacing, sha256
 
 from ..checkpoints.key_maps import pop_prefix
-from ..networks.vit import PlainViT
+from ..networks.vit_checkpoint import LoadingViT
 
 FILE_KIND = 'vitpose_mm knowledge token'
 EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"
@@ -41,7 +41,7 @@ def read_token_file(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
     return torch.from_numpy(tokens), origin
 
 
-def load_tokens(vit: PlainViT) -> None:
+def load_tokens(vit: LoadingViT) -> None:
     """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from its file, if any.
 
     Errors as in `read_token_file`, and ValueError for tokens of a different shape.

@@ -37,18 +37,14 @@ class DecoderHead(HeatmapHead):
     def __init__(
         self,
         network: Decoder,
-        in_channels: int,
-        out_channels: int,
-        loss: dict = DEFAULT_LOSS,
-        decoder: dict | None = None,
-        init_cfg: dict | list[dict] | None = None,
+        *args: Any,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
         presence: bool = False,
+        **kwargs: Any,
     ):
-        none: dict = dict(deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None)
-        super().__init__(in_channels, out_channels, **none, loss=loss, decoder=decoder, init_cfg=init_cfg)
+        super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
         self.deconv_layers, self.final_layer = network.deconv_layers, network.final_layer
         self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
         self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
@@ -192,10 +188,10 @@ class ClassicHead(DecoderHead):
         feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
             (196x252: 56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
-        deconv_channels: channels of each deconvolution: 256 in the source.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
+        deconv_channels: channels of each deconvolution: 256 in the source.
         freeze: do not train the decoder, nor update the statistics of its batch norms; confidence and presence train.
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
@@ -213,13 +209,28 @@ class ClassicHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        *,
+        loss: dict = DEFAULT_LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
         deconv_channels: int = 256,
-        **options: Any,
+        freeze: bool = False,
+        allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
+        presence: bool = False,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
-        network = classic_decoder(in_channels, out_channels, factor, deconv_channels)
-        super().__init__(network, in_channels, out_channels, **options)
+        super().__init__(
+            classic_decoder(in_channels, out_channels, factor, deconv_channels),
+            in_channels,
+            out_channels,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
+            presence=presence,
+        )
 
 
 @MODELS.register_module()
@@ -231,7 +242,29 @@ class SimpleHead(DecoderHead):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4, **options: Any
+        self,
+        in_channels: int,
+        out_channels: int,
+        feature_stride: int = 16,
+        heatmap_stride: int = 4,
+        loss: dict = DEFAULT_LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        freeze: bool = False,
+        allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
+        presence: bool = False,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
-        super().__init__(simple_decoder(in_channels, out_channels, factor), in_channels, out_channels, **options)
+        super().__init__(
+            simple_decoder(in_channels, out_channels, factor),
+            in_channels,
+            out_channels,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
+            presence=presence,
+        )

@@ -1,16 +1,18 @@
 """How a ViT loads a checkpoint: rename its keys, resize its tensors, store what does not fit."""
 
 import logging
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed, fold_layer_scale, pad_kernel, resize_rel_pos
 from ..checkpoints.experts_and_decoders import AUTHORS_ORDER, rename_experts
 from ..checkpoints.key_maps import pop_prefix
 from ..checkpoints.origins import POSE_GRIDS, Format, rename_vit, unwrap, usual_num_heads
 from ..checkpoints.validation import store_load_problem
+from ..layers import KnowledgeToken, PatchEmbed
 from ..layers.patch_embed import PADDING
 from ..logs import log
 
@@ -19,10 +21,32 @@ TOKENS = 'knowledge_token.tokens'
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
+class LoadingViT(Protocol):
+    """What a checkpoint is adapted to: attributes of `ViT`."""
+
+    depth: int
+    embed_dim: int
+    grid: Grid
+    layers: nn.ModuleList
+    patch_embed: PatchEmbed
+    pos_embed: nn.Parameter
+    last_norm: nn.LayerNorm
+    experts: tuple[str, ...]
+    expert_dim: int
+    new_from: str | None
+    knowledge_token: KnowledgeToken | None
+    token_file: str | None
+    init_blocks: str | None
+    pretrain_img_size: tuple[int, int] | None
+
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102
+
+
 def adapt_to_vit(
-    vit: Any, state_dict: dict[str, Tensor], prefix: str, metadata: dict | None = None, *_: object
+    vit: LoadingViT, state_dict: dict[str, Tensor], prefix: str, metadata: dict | None = None, *_: object
 ) -> None:
-    """Rename a checkpoint's keys and resize its tensors for a `PlainViT`, in place; the pre-hook of its loading.
+    """Rename a checkpoint's keys and resize its tensors for a ViT, in place; the pre-hook of its `load_state_dict`.
 
     A checkpoint is never refused here: what cannot be adapted stays unchanged, so that torch reports it, and
     `store_load_problem` stores why. A missing last norm is accepted only from the file of a backbone that was
@@ -73,16 +97,16 @@ def adapt_to_vit(
     state_dict.update({prefix + key: value for key, value in weights.items()})
 
 
-def add_vit_metadata(vit: Any, state_dict: dict, prefix: str, metadata: dict) -> None:
+def add_vit_metadata(vit: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
     """Add what the weights do not tell to a state dict's metadata; the hook of a model's `state_dict`."""
     metadata['grid'] = vit.grid
     if hasattr(vit, 'layers'):  # an autoencoder has none
         metadata['num_heads'] = _num_heads(vit)
     if getattr(vit, 'experts', ()):
-        metadata['experts'] = tuple(vit.experts)
+        metadata['experts'] = tuple(vit.experts)  # type: ignore[arg-type]
 
 
-def _fit_size(vit: Any, weights: dict[str, Tensor]) -> list[str]:
+def _fit_size(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
     """Drop surplus blocks in place with `init_blocks`; return a message for a different width or depth."""
     norm = weights.get('last_norm.weight')
     width = vit.embed_dim if norm is None else len(norm)
@@ -107,7 +131,7 @@ def _fit_size(vit: Any, weights: dict[str, Tensor]) -> list[str]:
     ]
 
 
-def possible_grids(vit: Any, form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
+def possible_grids(vit: LoadingViT, form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
     """Return grids that a position table may have: the recorded, else the configured, else its format's usual ones."""
     if recorded:
         return [recorded]
@@ -121,7 +145,7 @@ def _num_heads(vit: Any) -> int:
     return vit.layers[0].attn.num_heads
 
 
-def _find_head_problems(vit: Any, form: Format | None, recorded: int | None) -> list[str]:
+def _find_head_problems(vit: LoadingViT, form: Format | None, recorded: int | None) -> list[str]:
     """Return a message if the recorded number of attention heads, or DINOv2's, differs; warn of a usual one."""
     count, width, usual = _num_heads(vit), vit.embed_dim, form and usual_num_heads(form, vit.embed_dim)
     arch = f'set arch=dict(depth={vit.depth}, embed_dim={width}, num_heads={recorded or usual})'
@@ -136,7 +160,7 @@ def _find_head_problems(vit: Any, form: Format | None, recorded: int | None) -> 
     return []
 
 
-def _convert_tokens(vit: Any, weights: dict[str, Tensor]) -> list[str]:
+def _convert_tokens(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
     """Turn the cls token and registers into knowledge tokens, in place, if the ViT is configured for it.
 
     Tokens beside the grid take part in attention, so a ViT without them computes something different. Otherwise the
@@ -174,7 +198,7 @@ def _convert_tokens(vit: Any, weights: dict[str, Tensor]) -> list[str]:
     return []
 
 
-def _fit_rel_pos(vit: Any, weights: dict[str, Tensor], whole: bool) -> None:
+def _fit_rel_pos(vit: LoadingViT, weights: dict[str, Tensor], whole: bool) -> None:
     """Resize relative position tables, drop surplus ones, and add zeros where a whole ViT has no table."""
     tables = {name: value for name, value in vit.named_parameters() if '.rel_pos.' in name}
     surplus = [key for key in weights if '.rel_pos.' in key and key not in tables]
