@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
     from ..models.catalogue import find_model, read_catalogue
 
     models = read_catalogue()
+    if args.action in ('fetch', 'verify') and args.name in SHIPPED:
+        raise InputError(f'{args.name} is in the package: there is no file to download and no published score')
     if args.action == 'fetch':
         from ..models.download import download
 
@@ -73,10 +75,10 @@ def run(args: argparse.Namespace) -> None:
         both = f'{100 * score:.1f} measured, {100 * model.score:.1f} published: {100 * (score - model.score):+.1f}'
         print(f'{model.name}: {model.metric} {both}')
     elif args.action == 'export':
+        out = exported_file(args.name)
         check_name(args.name)
-        if args.name not in SHIPPED:
-            with started():
-                _export(args.name)
+        with started():
+            _export(args.name, out)
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
@@ -104,8 +106,8 @@ def run(args: argparse.Namespace) -> None:
             print(f'  {number}  {text}')
 
 
-def _export(name: str) -> None:
-    if not (out := exported_file(name)).is_file():
+def _export(name: str, out: Path) -> None:
+    if not out.is_file():
         from ..export.rendered_crops import crop_people
         from ..export.writing import COMPARED_CROPS, Target, write_file
         from ..predict.models.loading import load_model
