@@ -130,23 +130,14 @@ def _run(words: list[str], received: list[int]) -> int:
     return code
 
 
-class _Stderr(logging.Handler):
-    """Prints messages on the stderr of the moment, which tests and progress bars replace."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), file=sys.stderr)
-
-
 @contextmanager
 def _warnings() -> Iterator[None]:
-    """Print the library's warnings as they are, whatever the root logger does."""
-    logger, handler = logging.getLogger('vitpose'), _Stderr()
+    """Print the library's warnings as bare lines on stderr, as `logging` does without handlers, whatever the root has."""
+    logger = logging.getLogger('vitpose')
     propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
         logger.propagate = propagate
 
 

@@ -86,10 +86,8 @@ def run(args: argparse.Namespace) -> None:
         from rich.table import Table
 
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
-        cards = {name: model_file(name, '.md') for name in SHIPPED}
-        pattern = re.compile('^License: *(.+)$', re.MULTILINE)
-        stated = {name: pattern.search(card.read_text('utf-8')) for name, card in cards.items() if card.is_file()}
-        shipped = {name: line[1] if line else f'see {cards[name]}' for name, line in stated.items()}
+        cards = {name: model_file(name, '.md').read_text('utf-8') for name in SHIPPED}
+        shipped = {name: re.findall('^License: *(.+)$', card, re.MULTILINE)[0] for name, card in cards.items()}
         models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
         terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
         for name, text in shipped.items():
