@@ -132,7 +132,7 @@ def _run(words: list[str], received: list[int]) -> int:
 
 @contextmanager
 def _warnings() -> Iterator[None]:
-    """Print the library's warnings as bare lines on stderr, as `logging` does without handlers, whatever the root has."""
+    """Print the library's warnings on stderr as they are, as `logging` does without handlers, whatever the root has."""
     logger = logging.getLogger('vitpose')
     propagate, logger.propagate = logger.propagate, False
     try:
