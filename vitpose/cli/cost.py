@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, started
+from ..errors import started
 from ..runs.table import figures_table
 from ..shipped import find_config
 from .paths import check_readable
@@ -44,9 +44,6 @@ def run(args: argparse.Namespace) -> None:
     check_positive(args, 'batch', 'steps')
     for path in args.configs:
         check_readable(path, 'config file')
-        if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
-            expected = 'expected a config, .py, .json or .yml; a checkpoint does not say what its model is'
-            raise InputError(f'{path}: {expected}')
     import torch
     from rich.console import Console
 

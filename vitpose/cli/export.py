@@ -93,9 +93,8 @@ def run(args: argparse.Namespace) -> None:
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
         differences = write_file(model, named.file, target, args.out, crops)
-    kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)'
-    kinds = kinds if given else f'{COMPARED_CROPS} crops'
-    print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
+    shown = f' ({min(given, differences.crops)} of --images)' if given else ''
+    print(f'differences from torch in fp32, {differences.crops} crops{shown}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
-from ..models.names import SHIPPED, check_name, exported_file, find_files, model_file
+from ..models.names import DEFAULT, check_name, exported_file, find_files, model_file
 from .paths import check_readable
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from ..models.catalogue import find_model, read_catalogue
 
     models = read_catalogue()
-    if args.action in ('fetch', 'verify') and args.name in SHIPPED:
+    if args.action in ('fetch', 'verify') and args.name == DEFAULT:
         raise InputError(f'{args.name} is in the package: there is no file to download and no published score')
     if args.action == 'fetch':
         from ..models.download import download
@@ -86,12 +86,10 @@ def run(args: argparse.Namespace) -> None:
         from rich.table import Table
 
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
-        cards = {name: model_file(name, '.md').read_text('utf-8') for name in SHIPPED}
-        shipped = {name: re.findall('^License: *(.+)$', card, re.MULTILINE)[0] for name, card in cards.items()}
+        (stated,) = re.findall('^License: *(.+)$', model_file(DEFAULT, '.md').read_text('utf-8'), re.MULTILINE)
         models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
-        terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
-        for name, text in shipped.items():
-            table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
+        terms = list(dict.fromkeys([stated, *(model.license for model in models)]))
+        table.add_row(DEFAULT, 'shipped', '', '', '', '1', '')
         for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
             shown = 'not stated' if model.score is None else f'{model.metric} {100 * model.score:.1f} {model.dataset}'

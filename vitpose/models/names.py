@@ -8,8 +8,7 @@ from ..errors import InputError, MissingFileError
 from ..shipped import find_config
 from .catalogue import NamedModel, PublishedModel, find_model, read_catalogue
 
-SHIPPED = ('tiny',)  # models in this folder: NAME.onnx, NAME.safetensors for training, NAME.md about both
-DEFAULT = 'tiny'
+DEFAULT = 'tiny'  # the model in this folder: tiny.onnx, tiny.safetensors for training, tiny.md about both
 FILES = frozenset('.onnx .xml .py .json .yml .yaml .pth .pt .bin .safetensors .ckpt .txt'.split())
 # of the OpenCV model zoo, Apache-2.0: the address, and the SHA-256
 _ZOO = 'https://huggingface.co/opencv/object_detection_{0}/resolve/main/object_detection_{0}_2022nov.onnx'
@@ -26,8 +25,8 @@ def is_name(model: str | Path) -> bool:
     """
     path = Path(model)
     is_short = not str(model).startswith(('.', '/', '~')) and len(path.parts) <= 2
-    is_free = is_short and path.suffix.lower() not in FILES and not path.is_file() and not holds_model(path)
-    return is_free or (path / 'config.json').is_file()
+    is_free = str(model) == DEFAULT or not (path.is_file() or holds_model(path))
+    return (path / 'config.json').is_file() or (is_short and is_free and path.suffix.lower() not in FILES)
 
 
 def holds_model(folder: str | Path) -> bool:
@@ -37,20 +36,19 @@ def holds_model(folder: str | Path) -> bool:
 
 
 def model_file(name: str | Path, suffix: str = '.onnx') -> Path:
-    """Return the file of a shipped model by its name. Anything else, such as './tiny', is a path."""
-    is_shipped = str(name) in SHIPPED and not holds_model(name)
-    return Path(__file__).with_name(f'{name}{suffix}') if is_shipped else Path(name)
+    """Return the file of the shipped model by its name. Anything else, such as './tiny', is a path."""
+    return Path(__file__).with_name(f'{name}{suffix}') if str(name) == DEFAULT else Path(name)
 
 
 def check_name(name: str, suffix: str = '.onnx') -> None:
     """Raise an error if a name has no model, or its model cannot run here; nothing is downloaded."""
     needs = f'{name} needs torch (`vitpose doctor`); without it, use tiny or'
-    if holds_model(name):
-        if find_spec('torch') is None:
-            raise InputError(f'{needs} what `vitpose export {name} --to onnx` writes where it is installed')
-    elif name in SHIPPED:
+    if name == DEFAULT:
         if not (file := model_file(name, suffix)).is_file():
             raise MissingFileError(f'{name}: {file} is missing; reinstall the package')
+    elif holds_model(name):
+        if find_spec('torch') is None:
+            raise InputError(f'{needs} what `vitpose export {name} --to onnx` writes where it is installed')
     elif find_spec('torch') is None:
         if not (file := exported_file(name)).is_file():
             remedy = f'`vitpose models export {name}` where it is installed, and copy the file to {file}'
@@ -62,19 +60,20 @@ def check_name(name: str, suffix: str = '.onnx') -> None:
 
 
 def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
-    """Find the files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
+    """Find the files of a name, downloaded if necessary; `suffix` is that of the shipped model's file.
 
-    Without torch, that is the file of `vitpose models export`, if there is one. ValueError if no model has the name, or
-    its form is unknown; DownloadError if it cannot be downloaded.
+    Without torch, that is the file of `vitpose models export`. The errors are those of `check_name`; DownloadError if
+    it cannot be downloaded.
     """
-    if name in SHIPPED and not holds_model(name):
+    check_name(name, suffix)
+    if name == DEFAULT:
         return NamedModel(model_file(name, suffix))
     from .hub import find_in_folder, hub_folder
 
     if holds_model(name):
         return find_in_folder(Path(name))
-    if find_spec('torch') is None and (file := exported_file(name)).is_file():
-        return NamedModel(file)
+    if find_spec('torch') is None:
+        return NamedModel(exported_file(name))
     if (published := _find_published(name)) is None:
         return find_in_folder(hub_folder(name), name)
     from .download import download
@@ -91,10 +90,10 @@ def exported_file(name: str) -> Path:
     """
     from .download import cache_folder
 
+    if name == DEFAULT:
+        return model_file(name)
     if holds_model(name):
         raise InputError(f'{name} is a folder: write its file with `vitpose export {name} --to onnx --out FILE`')
-    if name in SHIPPED:
-        return model_file(name)
     if published := _find_published(name):
         name = ':'.join(filter(None, (published[0].name, published[1])))
     return cache_folder() / f'{re.sub("[/:]", "--", name)}.onnx'
@@ -104,7 +103,7 @@ def _find_published(name: str) -> tuple[PublishedModel, str] | None:
     """Find the published model of a name and its dataset; None for owner/name of a model hub."""
     models = read_catalogue()
     try:
-        return find_model(name, models, SHIPPED)
+        return find_model(name, models, [DEFAULT])
     except InputError as problem:
         if Path(name).is_dir():
             raise InputError(f'{problem}; and the folder {name} holds neither config.json nor weights') from None

@@ -72,7 +72,7 @@ STRIDE = f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))"
 
 def test_bad_configs(refuses, tmp_path):
     for config, text, message in (
-        ('weights.pth', '', 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
+        ('weights.pth', '', 'weights.pth: OSError: Only py/yml/yaml/json type are supported'),
         ('none.py', 'x = 1', 'none.py: expected a config with model=dict('),
         ('no_head.py', 'model = dict(backbone=dict())', 'no_head.py: expected model=dict(backbone='),
         ('broken.py', 'model = dict(', 'broken.py: SyntaxError'),
