@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         args.config, args.checkpoint, args.dataset = named.config, named.file, args.dataset or named.dataset
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
-    check_positive(args, 'rounds', 'batch_size')
+    check_positive(args, 'rounds', 'batch_size', 'images')
     if args.train:
         return _measure_training(args)
     args.batch_size = args.batch_size or 16

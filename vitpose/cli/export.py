@@ -116,10 +116,12 @@ def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
     options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset or named.dataset)
     if not (args.size or args.cfg_options):
         return load_model(named, **options)
-    from ..export.sizes import resized
+    from ..export.sizes import resize
     from ..predict.models.torch_model import read_config
     from ..predict.optional_imports import check_openmmlab
 
     check_openmmlab(named.config)
     cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
-    return load_model(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)
+    if args.size:
+        resize(cfg, tuple(args.size))
+    return load_model(cfg, named.file, **options)

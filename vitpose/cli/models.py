@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
-from ..models.names import DEFAULT, check_name, exported_file, find_files, model_file
+from ..models.catalogue import NamedModel
+from ..models.names import DEFAULT, exported_file, find_files, model_file
 from .paths import check_readable
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
@@ -67,18 +68,19 @@ def run(args: argparse.Namespace) -> None:
         if model.score is None:
             remedy = f'measure it with `mim test` and {model.config}'
             raise InputError(f'{model.name}: its publisher states no score; {remedy}')
-        check_name(args.name)
         from ..bench.published_score import measure_score
 
+        named = find_files(args.name)
         with started():
-            score = measure_score(find_files(args.name), args.data, model.metric, _show_progress)
+            score = measure_score(named, args.data, model.metric, _show_progress)
         both = f'{100 * score:.1f} measured, {100 * model.score:.1f} published: {100 * (score - model.score):+.1f}'
         print(f'{model.name}: {model.metric} {both}')
     elif args.action == 'export':
-        out = exported_file(args.name)
-        check_name(args.name)
-        with started():
-            _export(args.name, out)
+        if not (out := exported_file(args.name)).is_file():
+            named = find_files(args.name)
+            with started():
+                _export(named, out)
+        print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {args.name} uses it')
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
@@ -102,16 +104,13 @@ def run(args: argparse.Namespace) -> None:
             print(f'  {number}  {text}')
 
 
-def _export(name: str, out: Path) -> None:
-    if not out.is_file():
-        from ..export.rendered_crops import crop_people
-        from ..export.writing import COMPARED_CROPS, Target, write_file
-        from ..predict.models.loading import load_model
+def _export(named: NamedModel, out: Path) -> None:
+    from ..export.rendered_crops import crop_people
+    from ..export.writing import COMPARED_CROPS, Target, write_file
+    from ..predict.models.loading import load_model
 
-        named = find_files(name)
-        model: Any = load_model(named, device='cpu')  # in torch, which `check_name` found
-        write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED_CROPS))
-    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
+    model: Any = load_model(named, device='cpu')  # in torch, which `find_files` found
+    write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED_CROPS))
 
 
 def _show_progress(line: str) -> None:
