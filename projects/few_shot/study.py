@@ -160,17 +160,19 @@ def main() -> None:
     os.environ['OMP_NUM_THREADS'] = '1'
     torch.set_num_threads(1)
 
+    def result(start: str, change: str, count: int, seed: int) -> Path:
+        name = '-'.join(f'{start} {change}'.replace('/', 'by').split())
+        return args.results / f'{name}_{count}_seed{seed}.json'
+
     def train(which: tuple[str, str, int, int]) -> None:
-        start, change, count, seed = which
-        name = '-'.join(f'{start} {change}'.replace('/', 'by').split()) + f'_{count}_seed{seed}'
-        config = training(start, change, count, seed, args)
+        start, change, count, _ = which
         about = dict(start=start, change=change, labels=count, dtype=args.dtype)
-        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, **about)
+        run_config(training(*which, args), args.out / result(*which).stem, result(*which), SCORES, **about)
 
     settings = [(start, 'as it is', count) for count in args.counts for start in STARTS]
     settings += [('tiny', change, count) for count in args.counts if count < PEOPLE for change in CHANGES[1:]]
     runs = [(*setting, seed) for seed in range(args.seeds) for setting in settings]
-    run_all('few-shot', train, runs, args.jobs)
+    run_all('few-shot', train, [run for run in runs if not result(*run).exists()], args.jobs)
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results)
 
 

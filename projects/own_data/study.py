@@ -35,7 +35,7 @@ from vitpose.runs.table import machine
 from vitpose.runs.training_log import read_curve
 from vitpose.synthetic.figure import PARTS_PER_FIGURE
 from vitpose.synthetic.keypoints import keypoint_set
-from vitpose.synthetic.renderer import difficulty, draw_background, render
+from vitpose.synthetic.renderer import DIFFICULTIES, draw_background, render
 from vitpose_base.files import write_text
 
 HERE = Path(__file__).resolve().parent
@@ -57,7 +57,7 @@ class Scene:
 
 def draw_animals(rng: np.random.Generator, count: int) -> Scene:
     """Render `count` animals that take their share of the image."""
-    level = replace(difficulty('easy'), people=(count, count), stature=(0.2, 0.75))
+    level = replace(DIFFICULTIES['easy'], people=(count, count), stature=(0.2, 0.75))
     while True:
         rendered = render(rng, keypoint_set('ap10k'), level, *SIZE[::-1])
         boxes = np.array([animal['bbox'] for animal in rendered.people], float)

@@ -159,7 +159,7 @@ class Study:
             self.result(run).unlink(missing_ok=True)
         run_config(config, self.folder(run), self.result(run), SCORES, self.paths, **about)
         extract = ['token', 'extract', str(self.args.files.get(run.name)), '--out', str(self.made(TOKEN))]
-        if run == TOKEN and vitpose(extract):
+        if run == TOKEN and vitpose([*extract, '--overwrite']):
             raise RuntimeError('the token could not be read: the error is printed above')
         if is_row:  # with AdamW's state they would fill a disk
             for file in self.folder(run).glob('*.pth'):

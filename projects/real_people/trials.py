@@ -167,7 +167,7 @@ def train_token(args: argparse.Namespace) -> None:
     config.compile = False
     folder = args.out / 'trials/teacher_with_token'
     run_config(config, folder, folder / 'result.json', {'coco/AP': 'AP'})
-    run('token', 'extract', str(last_checkpoint(folder)), '--out', args.out / TOKEN)
+    run('token', 'extract', str(last_checkpoint(folder)), '--out', args.out / TOKEN, '--overwrite')
 
 
 TRIALS: dict[str, Callable[[Config, argparse.Namespace], None]] = {

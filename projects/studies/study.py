@@ -113,7 +113,7 @@ def run_all(
     Args:
         title: of the progress bar.
         run: runs one item.
-        which: the items, in the order in which they are started.
+        which: the items, in the order in which they are started; finished ones would shorten the time left.
         jobs: items at the same time.
         cost: how long an item takes in any unit, for the time left.
         needs: what an item waits for; those that are not among `which` are finished.

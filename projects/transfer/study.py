@@ -94,7 +94,7 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
     progress.advance(task)
     stage_1 = train(out / 'stage1', STAGE_1, data, STAGE_1_EPOCHS, start=teacher)
     progress.advance(task)
-    if vitpose(['token', 'extract', str(stage_1), '--out', str(out / 'token.npz')]):
+    if vitpose(['token', 'extract', str(stage_1), '--out', str(out / 'token.npz'), '--overwrite']):
         sys.exit(1)
 
     def change(config: Config) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..synthetic.keypoints import keypoint_set
-from ..synthetic.renderer import difficulty, render
+from ..synthetic.renderer import DIFFICULTIES, render
 
 SIZE = (640, 480)  # (w, h) in pixels
 MAX_PEOPLE = 300  # per image
@@ -19,8 +19,6 @@ def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.n
     Returns images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
     ValueError if a number is not accepted, or too many people are hidden.
     """
-    if images < 1:
-        raise InputError(f'--images {images}: expected at least 1')
     if not 1 <= people <= MAX_PEOPLE:
         raise InputError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')
     pictures, boxes = zip(*(_render(people, seed) for seed in range(images)), strict=True)
@@ -32,7 +30,7 @@ def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     stature = min(0.9, 1.2 / people**0.5)
     for extra in (1.25, 2, 4):
         count = round(extra * people)
-        level = replace(difficulty('easy'), people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
+        level = replace(DIFFICULTIES['easy'], people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
         drawn = render(np.random.default_rng(seed), keypoint_set('coco'), level, *SIZE[::-1])
         visible = sorted(drawn.people, key=lambda person: -person['area'])[:people]
         if len(visible) == people and visible[-1]['area'] >= MIN_AREA_PX:

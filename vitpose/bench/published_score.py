@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -46,7 +46,8 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
         torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'model.pth')
         files = ('--checkpoint', str(folder / 'model.pth'), '--out', str(folder / 'metrics.json'))
         command = mim_command('test', folder / 'config.py', folder / 'run', *files)
-        run_logged(command, Path(gettempdir(), 'vitpose-verify.log'), on_line)
+        run_logged(command, log := Path(f'{name}.log'), on_line)  # which is left if the test fails
+        log.unlink()
         metrics: dict[str, float] = json.loads((folder / 'metrics.json').read_text('utf-8'))
     scores = [value for key, value in metrics.items() if re.search(rf'(^|/){metric}$', key)]
     if not scores:

@@ -31,12 +31,11 @@ WARM_UP_STEPS = 2  # batches or steps before the time is taken
 class Speed:
     """What was measured of one config; each list has one entry per round."""
 
-    workers: int  # the largest number of workers
     transforms: dict[str, list[float]] = field(default_factory=dict)  # ms per sample, of 'record' and each transform
     bytes: int = 0  # size of a packed sample, which a worker sends
     loading: dict[int, list[float]] = field(default_factory=dict)  # samples per second, by number of workers
     step: list[float] = field(default_factory=list)  # samples per second of the training step alone
-    both: list[float] = field(default_factory=list)  # samples per second of training with `workers` workers
+    both: list[float] = field(default_factory=list)  # of training with the largest number of workers
 
 
 def measure(
@@ -61,7 +60,7 @@ def measure(
         if not cfg.get('train_dataloader'):
             raise InputError(f'{name}: the config has no train_dataloader')
         built[name] = _Built(cfg, batch_size, device, with_step)
-    speeds = {name: Speed(max(workers)) for name in configs}
+    speeds = {name: Speed() for name in configs}
     for i in range(rounds):
         for name in list(configs)[:: -1 if i % 2 else 1]:
             training, speed = built[name], speeds[name]
@@ -167,19 +166,20 @@ def table(speeds: Mapping[str, Speed]) -> Any:
         shown.add_row(name, *(_range(speed.loading[number]) for speed in speeds.values()))
     if first.step:
         shown.add_row('step', *(_range(speed.step) for speed in speeds.values()))
-        shown.add_row(f'both, workers: {first.workers}', *(_range(speed.both) for speed in speeds.values()))
+        shown.add_row(f'both, workers: {max(first.loading)}', *(_range(speed.both) for speed in speeds.values()))
     return shown
 
 
 def describe(speed: Speed, gpus: Sequence[float]) -> str:
     """Say what is slower, and how many cores GPUs need that train some samples per second, or as many as measured."""
-    loaded = float(np.median(speed.loading[speed.workers]))
-    per_core = loaded / speed.workers  # while as many workers run as there are
+    workers = max(speed.loading)
+    loaded = float(np.median(speed.loading[workers]))
+    per_core = loaded / workers  # while as many workers run as there are
     says = [f'one core loads {per_core:,.0f} samples per second']
     if speed.step:
         trained = float(np.median(speed.step))
         slower = 'loading' if loaded < trained else 'the step'
-        says.insert(0, f'{slower} is the bottleneck with {speed.workers} workers')
+        says.insert(0, f'{slower} is the bottleneck with {workers} workers')
         gpus = [trained, *gpus]
     says += [f'a device that trains {gpu:,.0f} per second needs {math.ceil(gpu / per_core)} cores' for gpu in gpus]
     return '; '.join(says)

@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> None:
         args.config, args.checkpoint, args.dataset = named.config, named.file, args.dataset or named.dataset
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
+    check_positive(args, 'rounds', 'batch_size', 'images')
     if args.train:
         return _measure_training(args)
-    check_positive(args, 'rounds', 'batch_size')
     args.batch_size = args.batch_size or 16
     from vitpose_base.files import check_writable
 
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _measure_training(args: argparse.Namespace) -> None:
-    check_positive(args, 'workers', 'rounds')
+    check_positive(args, 'workers')
     if not args.seconds > 0:
         raise InputError(f'--seconds {args.seconds}: expected a number above 0')
     check_readable(args.beside, 'config file', option='--beside')
@@ -115,6 +115,7 @@ def _measure_training(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from ..bench.training_speed import describe, measure, table, transforms_table
+    from ..predict.models.device import as_device
     from ..predict.models.torch_model import read_config
 
     configs: dict[str, Any] = {}
@@ -124,8 +125,7 @@ def _measure_training(args: argparse.Namespace) -> None:
     cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
     most = args.workers or usable_cores()
     workers = sorted({1, 2, most} if most > 1 else {1})
-    device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if args.device == 'auto' else args.device)
-    settings = (args.seconds, args.rounds, device, args.batch_size, not args.only_loading)
+    settings = (args.seconds, args.rounds, as_device(args.device), args.batch_size, not args.only_loading)
     with started(), Console(stderr=True).status('building') as status:
         speeds = measure(configs, workers, *settings, status.update)
     console = Console()

@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> None:
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    if any('.confidence.' in key or '.presence.' in key for key in loaded.weights):
+        changes.append('calibration and presence are dropped')
     if args.to not in ('ours', 'safetensors'):
         expressible = dict(stride=(None, parts.vit['patch_embed.proj.weight'].shape[2]), attention=('full',))
         for key, value in recorded_vit(read_recorded_config(loaded.meta)).items():

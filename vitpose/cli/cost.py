@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
     if args.measure or args.only:
         _measure(list(models), figures, args)
     names = [Path(path).stem for path in args.configs]
+    names = names if len(set(names)) == len(names) else args.configs  # as each `config.py` of `vitpose dataset`
     Console().print(*_tables(names, figures, args.compare))
     if args.json:
         write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))

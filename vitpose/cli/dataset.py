@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from ..errors import InputError
-from ..models.names import check_name, find_files, is_name
+from ..models.names import find_files, holds_model, is_name
 from .paths import check_readable
 
 DESCRIPTION = """Read annotated keypoints of people, animals or things, check and split them, and
@@ -68,8 +68,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f'--out {args.out} exists already: pass a new folder, or remove it')
     check_readable(args.annotations, 'file or folder', folder=True)
     check_readable(args.images, 'folder', folder=True, option='--images')
-    if args.start not in (None, 'scratch') and is_name(args.start) and not Path(args.start).is_dir():
-        check_name(args.start, '.safetensors')
+    if args.start not in (None, 'scratch') and is_name(args.start) and not holds_model(args.start):
         args.start = str(find_files(args.start, '.safetensors').file)
     if args.start not in (None, 'scratch'):
         check_readable(args.start, 'checkpoint', folder=True, option='--from')

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from vitpose_base.installed import missing_packages
+
 from ..errors import InputError, started
 from .shared_options import add_rendering, check_positive
 
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
     settings = RenderSettings(args.train, args.val, args.seed, args.difficulty)
     config = shipped(CONFIG)
     import_optional('av', 'the video')
+    if missing := missing_packages(('torch', 'mmengine', 'mmcv', 'mmpose', 'mim')):
+        raise ImportError(f'training needs {", ".join(missing)}, not installed here')
     prepare_folder(args.out)
     with started():
         rows, files = run_demo(args.out, settings, config, args.epochs, print)

@@ -92,9 +92,8 @@ def run(args: argparse.Namespace) -> None:
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
         differences = write_file(model, named.file, target, args.out, crops)
-    kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)'
-    kinds = kinds if given else f'{COMPARED_CROPS} crops'
-    print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
+    shown = f' ({min(given, differences.crops)} of --images)' if given else ''
+    print(f'differences from torch in fp32, {differences.crops} crops{shown}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
@@ -116,10 +115,12 @@ def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
     options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset or named.dataset)
     if not (args.size or args.cfg_options):
         return load_model(named, **options)
-    from ..export.sizes import resized
+    from ..export.sizes import resize
     from ..predict.models.torch_model import read_config
     from ..predict.optional_imports import check_openmmlab
 
     check_openmmlab(named.config)
     cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
-    return load_model(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)
+    if args.size:
+        resize(cfg, tuple(args.size))
+    return load_model(cfg, named.file, **options)

@@ -135,15 +135,12 @@ def _run(words: list[str], received: list[int]) -> int:
 
 @contextmanager
 def _warnings() -> Iterator[None]:
-    """Print the library's warnings as they are, whatever the root logger does."""
-    logger, handler = logging.getLogger('vitpose'), logging.lastResort  # prints on the stderr of the moment
-    assert handler is not None
+    """Print the library's warnings on stderr as they are, as `logging` does without handlers, whatever the root has."""
+    logger = logging.getLogger('vitpose')
     propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
         logger.propagate = propagate
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
-from ..models.names import SHIPPED, check_name, exported_file, find_files, model_file
+from ..models.catalogue import NamedModel
+from ..models.names import DEFAULT, exported_file, find_files, model_file
 from .paths import check_readable
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
     from ..models.catalogue import find_model, read_catalogue
 
     models = read_catalogue()
+    if args.action in ('fetch', 'verify') and args.name == DEFAULT:
+        raise InputError(f'{args.name} is in the package: there is no file to download and no published score')
     if args.action == 'fetch':
         from ..models.download import download
 
@@ -65,18 +68,19 @@ def run(args: argparse.Namespace) -> None:
         if model.score is None:
             remedy = f'measure it with `mim test` and {model.config}'
             raise InputError(f'{model.name}: its publisher states no score; {remedy}')
-        check_name(args.name)
         from ..bench.published_score import measure_score
 
+        named = find_files(args.name)
         with started():
-            score = measure_score(find_files(args.name), args.data, model.metric, _show_progress)
+            score = measure_score(named, args.data, model.metric, _show_progress)
         both = f'{100 * score:.1f} measured, {100 * model.score:.1f} published: {100 * (score - model.score):+.1f}'
         print(f'{model.name}: {model.metric} {both}')
     elif args.action == 'export':
-        check_name(args.name)
-        if args.name not in SHIPPED:
+        if not (out := exported_file(args.name)).is_file():
+            named = find_files(args.name)
             with started():
-                _export(args.name)
+                _export(named, out)
+        print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {args.name} uses it')
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
@@ -84,14 +88,10 @@ def run(args: argparse.Namespace) -> None:
         from rich.table import Table
 
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
-        cards = {name: model_file(name, '.md') for name in SHIPPED}
-        pattern = re.compile('^License: *(.+)$', re.MULTILINE)
-        stated = {name: pattern.search(card.read_text('utf-8')) for name, card in cards.items() if card.is_file()}
-        shipped = {name: line[1] if line else f'see {cards[name]}' for name, line in stated.items()}
+        (stated,) = re.findall('^License: *(.+)$', model_file(DEFAULT, '.md').read_text('utf-8'), re.MULTILINE)
         models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
-        terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
-        for name, text in shipped.items():
-            table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
+        terms = list(dict.fromkeys([stated, *(model.license for model in models)]))
+        table.add_row(DEFAULT, 'shipped', '', '', '', '1', '')
         for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
             shown = 'not stated' if model.score is None else f'{model.metric} {100 * model.score:.1f} {model.dataset}'
@@ -104,16 +104,13 @@ def run(args: argparse.Namespace) -> None:
             print(f'  {number}  {text}')
 
 
-def _export(name: str) -> None:
-    if not (out := exported_file(name)).is_file():
-        from ..export.rendered_crops import crop_people
-        from ..export.writing import COMPARED_CROPS, Target, write_file
-        from ..predict.models.loading import load_model
+def _export(named: NamedModel, out: Path) -> None:
+    from ..export.rendered_crops import crop_people
+    from ..export.writing import COMPARED_CROPS, Target, write_file
+    from ..predict.models.loading import load_model
 
-        named = find_files(name)
-        model: Any = load_model(named, device='cpu')  # in torch, which `check_name` found
-        write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED_CROPS))
-    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
+    model: Any = load_model(named, device='cpu')  # in torch, which `find_files` found
+    write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED_CROPS))
 
 
 def _show_progress(line: str) -> None:

@@ -48,7 +48,6 @@ def read_files(config: Path, checkpoint: Path | None) -> NamedModel:
     OSError if a file does not exist; ValueError for an unknown name, or that of an exported file.
     """
     if checkpoint is None and is_name(config):
-        check_name(str(config))
         named = find_files(str(config))
         if named.config is None:
             raise InputError(f'{config} is an exported file already: expected a config with its checkpoint')

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable, started
-from ..models.names import DEFAULT, SHIPPED, is_name
+from ..models.names import DEFAULT, is_name
 from ..shipped import find_config
 from . import input_options
 from .paths import check_detector, check_model, check_readable
@@ -189,7 +189,7 @@ def _prepare(args: argparse.Namespace) -> tuple:
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_model(args.model, '--model')
-    if args.cfg_options and args.model and (args.model in SHIPPED or not is_name(args.model)):
+    if args.cfg_options and args.model and (args.model == DEFAULT or not is_name(args.model)):
         words = ' '.join(args.cfg_options)
         raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
     if (input_options.read_detector_options(args) or args.det_every) and (args.boxes or args.whole_image):

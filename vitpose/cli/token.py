@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import ExistingFileError, InputError
 from .paths import check_readable
 
 DESCRIPTION = "extract a trained knowledge token from a teacher's checkpoint"
@@ -25,12 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     extract = actions.add_parser('extract', help=DESCRIPTION, **texts)
     extract.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help="trained with freeze='all_but_token'")
     extract.add_argument('--out', type=Path, required=True, metavar='FILE', help='token file to write, *.npz')
+    extract.add_argument('--overwrite', action='store_true', help='replace FILE if it exists')
     extract.set_defaults(title=extract.prog)
 
 
 def run(args: argparse.Namespace) -> None:
     if args.out.suffix != '.npz':
         raise InputError(f'--out {args.out}: expected a name that ends in .npz')
+    if args.out.exists() and not args.overwrite:
+        raise ExistingFileError(f'{args.out} exists: pass another --out, or --overwrite')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
     from vitpose_mm.backbones.token_file import extract_tokens, write_token_file
     from vitpose_mm.checkpoints.safe_load import load_weights

@@ -35,6 +35,8 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
 
 def _draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
     """Draw an image with ground truth, with predictions and with heatmaps: three (H * ZOOM, W * ZOOM, 3) uint8 BGR."""
+    from mmpose.structures.bbox import get_udp_warp_matrix
+
     image = cv2.imread(name)
     if image is None:
         raise MissingFileError(f'cannot read {name}: were the images moved since the test?')
@@ -47,21 +49,13 @@ def _draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet
         visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > DRAWN_KEYPOINT_SCORE, 2.0, 0.0)
         draw_pose(predicted, np.column_stack((prediction['keypoints'][0], visibility)), table, ZOOM)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
-        transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale']) * ZOOM
+        to_heatmap = get_udp_warp_matrix(person['input_center'], person['input_scale'], 0, heatmaps.shape[:0:-1])
+        transform = cv2.invertAffineTransform(to_heatmap) * ZOOM
         transform[:, 2] += (ZOOM - 1) / 2  # pixels have their center at integers, before and after zooming
         heat = np.maximum(heat, cv2.warpAffine(heatmaps.max(0), transform, large.shape[1::-1])[..., None])
     heat = np.clip(heat, 0, 1)
     glow = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return [true, predicted, (0.45 * large * (1 - heat) + glow * heat + 0.5).astype(np.uint8)]
-
-
-def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return the affine transform (2, 3) from UDP heatmap cells to image pixels.
-
-    `shape` is (Hm, Wm); `center` (x, y) and `scale` (w, h) are those of the crop, in image pixels.
-    """
-    step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
-    return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))
 
 
 def draw_learning_curve(curve: Curve, path: Path) -> None:

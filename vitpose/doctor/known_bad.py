@@ -101,7 +101,8 @@ def find_machine_problems() -> Iterator[Problem]:
     if not header.exists():
         package = f'python{sys.version_info.major}.{sys.version_info.minor}-dev'
         yield f"Python's headers are missing ({header})", f'apt install {package} (Debian, Ubuntu)'
-    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+    # Windows has no sysconf, and nothing is built there
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30 if hasattr(os, 'sysconf') else JOB_GB
     if memory < JOB_GB:
         what = f'{memory:.1f} GB of memory: the compiler takes up to {JOB_GB} GB and may be killed'
         yield what, "build on a larger machine, or set UV_FIND_LINKS to a folder with a wheel of mmcv's ops"

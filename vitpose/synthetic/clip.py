@@ -11,7 +11,7 @@ from .figure import Figure, draw_figure, place
 from .labels import annotate
 from .landmarks import KeypointSet
 from .paint import Canvas
-from .renderer import difficulty, draw_background
+from .renderer import DIFFICULTIES, draw_background
 
 
 def render_clip(
@@ -22,7 +22,7 @@ def render_clip(
     Yields image (H, W, 3) uint8 BGR, and the annotation of each person who is visible, by number from 1, as
     `labels.annotate` makes it. People are numbered from back to front. The same state of `rng` gives the same video.
     """
-    background = draw_background(rng, height, width, difficulty('easy').clutter)
+    background = draw_background(rng, height, width, DIFFICULTIES['easy'].clutter)
     walks = []
     for number in range(people):
         depth = (number + 1) / people

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from .keypoints import KINDS, keypoint_set
-from .renderer import RenderedImage, difficulty, render
+from .renderer import DIFFICULTIES, RenderedImage, render
 
 SPLITS = ('train', 'val')
 
@@ -33,14 +33,15 @@ class RenderSettings:
         if self.train + self.val == 0:
             raise InputError('train and val are both 0: expected at least one image')
         keypoint_set(self.kind)
-        difficulty(self.difficulty)
+        if self.difficulty not in DIFFICULTIES:
+            raise InputError(f'unknown difficulty {self.difficulty!r}: expected one of {", ".join(DIFFICULTIES)}')
 
 
 def render_one(settings: RenderSettings, split: str, index: int) -> RenderedImage:
     """Render image `index` of a split, independently of any other image; kinds of the same seed differ."""
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), index, list(KINDS).index(settings.kind)])
-    table, level = keypoint_set(settings.kind), difficulty(settings.difficulty)
-    return render(rng, table, level, settings.height, settings.width)
+    level = DIFFICULTIES[settings.difficulty]
+    return render(rng, keypoint_set(settings.kind), level, settings.height, settings.width)
 
 
 def file_name(index: int) -> str:

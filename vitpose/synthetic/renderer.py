@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..errors import InputError
 from .bodies.pose_families import sample_pose
 from .bodies.skeleton import rotation
 from .figure import Figure, draw_figure, place
@@ -39,13 +38,6 @@ DIFFICULTIES = {
     'easy': Difficulty('easy', (2, 4), (0.5, 0.9), 0.25, 0.06, 2, 0.2, (-2, 8), 2.5, (0.75, 0.15), True, 0.1),
     'hard': Difficulty('hard', (2, 6), (0.3, 1.25), 0.65, 0.4, 5, 1.0, (-10, 35), 14.0, (0.0, 0.0), False, 1.0),
 }
-
-
-def difficulty(name: str) -> Difficulty:
-    """Return the settings of a difficulty. ValueError if the name is unknown."""
-    if name not in DIFFICULTIES:
-        raise InputError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
-    return DIFFICULTIES[name]
 
 
 @dataclass(frozen=True)

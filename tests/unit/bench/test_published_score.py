@@ -1,6 +1,7 @@
 """`vitpose models verify`: the score of a named model on its dataset, as `mim test` measures it."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,10 +71,12 @@ def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, 
 def test_a_decoder_of_several_is_tested_as_a_plain_model(tmp_path, monkeypatch):
     config, checkpoint = write(with_root(several()), tmp_path / 'model')
     (tmp_path / 'val.json').touch()
-    tested = []
+    tested, logs = [], []
 
     def run(command, log, on_line):
         tested.append(Config.fromfile(command[5]))
+        log.touch()
+        logs.append(log)
         weights = torch.load(command[command.index('--checkpoint') + 1], weights_only=True)['state_dict']
         assert not any('experts' in key or 'heads' in key for key in weights)
         Path(command[command.index('--out') + 1]).write_text(json.dumps({'mpii/PCKh': 93.4, 'mpii/PCKh@0.1': 40.0}))
@@ -82,12 +85,28 @@ def test_a_decoder_of_several_is_tested_as_a_plain_model(tmp_path, monkeypatch):
     named = NamedModel(Path(checkpoint), Path(config), 'mpii', {'model.test_cfg.output_heatmaps': False})
     assert measure_score(named, tmp_path, 'PCKh', print) == pytest.approx(0.934)
     (cfg,) = tested
+    assert not logs[0].exists()
     assert cfg.model.type == 'TopdownPoseEstimator' and cfg.model.head.out_channels == 16
     assert cfg.model.test_cfg.flip_test and cfg.model.test_cfg.output_heatmaps is False
     assert cfg.test_dataloader.dataset.data_root == f'{tmp_path}/'
     assert cfg.test_evaluator.ann_file == f'{tmp_path}/val.json'
     with pytest.raises(ValueError, match='no AP among the metrics of .*: mpii/PCKh'):
         measure_score(named, tmp_path, 'AP', print)
+
+
+def test_the_log_of_a_failed_test_is_a_new_file(tmp_path, monkeypatch):
+    """One name for all would be that of another user's file in the folder for temporary files."""
+    config, checkpoint = write(with_root(single()), tmp_path / 'model')
+    (tmp_path / 'val.json').touch()
+    (tmp_path / 'temporary').mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path / 'temporary'))
+    monkeypatch.setattr(published_score, 'mim_command', lambda *_: [sys.executable, '-c', '1 / 0'])
+    logs = set()
+    for count in (1, 2):
+        with pytest.raises(RuntimeError, match='ZeroDivisionError') as failed:
+            measure_score(NamedModel(Path(checkpoint), Path(config)), tmp_path, 'AP', print)
+        logs |= {log for log in (tmp_path / 'temporary').iterdir() if str(log) in str(failed.value)}
+        assert len(logs) == count and all('ZeroDivisionError' in log.read_text() for log in logs)
 
 
 def test_missing_files_are_named_before_the_test(tmp_path):

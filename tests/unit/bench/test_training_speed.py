@@ -33,7 +33,7 @@ def test_bad_arguments(capsys):
 
 
 def test_cores_and_bottleneck():
-    speed = Speed(workers=4, loading={1: [110.0], 4: [380.0, 400.0, 420.0]}, step=[500.0], both=[390.0])
+    speed = Speed(loading={1: [110.0], 4: [380.0, 400.0, 420.0]}, step=[500.0], both=[390.0])
     assert describe(speed, [2000.0, 2001.0]) == (
         'loading is the bottleneck with 4 workers; one core loads 100 samples per second; '
         'a device that trains 500 per second needs 5 cores; a device that trains 2,000 per second needs 20 cores; '

@@ -68,6 +68,12 @@ def test_options_of_prediction_are_not_of_training(refuses, words):
     refuses('bench', '--train', 'c.py', *words.split(), message=f'{words.split()[0]}: only without --train')
 
 
+def test_bad_options_of_training_are_named(refuses, tmp_path):
+    single().dump(tmp_path / 'c.py')
+    for words in ('--device tpu', '--batch-size 0'):
+        refuses('bench', '--train', tmp_path / 'c.py', *words.split(), message=BAD[words])
+
+
 def test_a_name_has_its_own_weights(refuses):
     message = '--checkpoint c.pth: --model base has weights; pass --config instead'
     refuses('bench', '--model', 'base', '--checkpoint', 'c.pth', message=message)

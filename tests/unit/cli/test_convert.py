@@ -37,9 +37,12 @@ def test_the_message_and_the_record(file, capsys):
     assert meta['dataset_meta']['dataset_name'] == 'two'
     content = torch.load(file)
     content['state_dict']['head.final_layer.bias'][0] = float('inf')
+    content['state_dict']['head.confidence.table'] = torch.zeros(2, 8)  # of `vitpose calibrate --fast`
     torch.save(content, file)
-    convert(file, 'b.pth', 'ours')
-    assert '  warning: 0 weights are NaN and 1 infinite, the first in head.final' in capsys.readouterr().out
+    dropped = 'calibration and presence are dropped'
+    assert convert(file, 'b.pth', 'ours').meta['changes'] == [dropped]
+    out = capsys.readouterr().out
+    assert '  warning: 0 weights are NaN and 1 infinite, the first in head.final' in out and f'  {dropped}\n' in out
 
 
 def test_the_names_of_the_keypoints_become_labels(file):

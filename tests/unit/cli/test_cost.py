@@ -86,6 +86,21 @@ def test_bad_configs(refuses, tmp_path):
         assert torch.get_default_device() == torch.device('cpu')
 
 
+def test_configs_of_one_file_name_are_told_apart(tmp_path, capsys, monkeypatch):
+    """`vitpose dataset` calls each config.py."""
+    monkeypatch.chdir(tmp_path)
+    for animal, depth in (('mice', 1), ('flies', 2)):
+        (tmp_path / animal).mkdir()
+        vit = f'backbone=dict(arch=dict(_delete_=True, depth={depth}, embed_dim=192, num_heads=3))'
+        base = f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'"
+        (tmp_path / animal / 'config.py').write_text(f'{base}\nmodel = dict({vit}, head=dict(in_channels=192))\n')
+    assert main(['cost', 'mice/config.py', 'flies/config.py', '--json', 'cost.json']) == 0
+    figures = json.loads((tmp_path / 'cost.json').read_text())
+    mice, flies = (figures[f'{animal}/config.py']['parameters, M'] for animal in ('mice', 'flies'))
+    out = capsys.readouterr().out
+    assert mice < flies and 'mice/config.py' in out and 'flies/config.py' in out
+
+
 def test_bad_options(refuses):
     refuses('cost', CONFIGS / BASE, '--batch', '0', message='--batch 0: expected at least 1')
     refuses('cost', CONFIGS / BASE, '--device', 'gpu', message="--device gpu: expected 'cpu'")

@@ -38,6 +38,13 @@ def test_errors(refuses):
     refuses('models', 'fetch', 'authors/vitpose-base_coco', message='requires a browser to download', code=1)
 
 
+def test_the_shipped_model_has_its_file_and_nothing_to_download(refuses, capsys):
+    assert main(['models', 'export', 'tiny']) == 0
+    assert f'{names.model_file("tiny")}: 11.7 MB; without torch, tiny uses it' in capsys.readouterr().out
+    for words in (['fetch', 'tiny'], ['verify', 'tiny', '--data', '.']):
+        refuses('models', *words, message='tiny is in the package: there is no file to download')
+
+
 def test_a_shipped_model_comes_first_with_the_license_of_its_card(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(names, '__file__', str(tmp_path / 'names.py'))
     (tmp_path / 'tiny.md').write_text('# tiny\n\nLicense: CC0-1.0; rendered people\n')

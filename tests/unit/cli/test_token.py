@@ -32,6 +32,8 @@ def test_extract_writes_the_token_and_its_origin(refuses, tmp_path, capsys):
     assert origin == dict(made_from, count=2, width=24)
     assert [file.name for file in out.parent.iterdir()] == ['teacher.npz']
     assert '2 token(s) of width 24, from teacher.pth (a teacher of 3 blocks' in capsys.readouterr().out
+    refuses('token', 'extract', path, '--out', out, message=f'{out} exists: pass another --out, or --overwrite')
+    assert main(['token', 'extract', str(path), '--out', str(out), '--overwrite']) == 0
     student = build(frozen=True, init=str(out))
     student.init_weights()
     assert torch.equal(student.knowledge_token.tokens[0], tokens)

@@ -24,6 +24,11 @@ def test_full_disk_and_little_memory(problems, monkeypatch):
     assert '1.0 GB are free' in problems() and '1.0 GB of memory' in problems()
 
 
+def test_windows_has_no_sysconf(problems, monkeypatch):
+    monkeypatch.delattr(os, 'sysconf')
+    assert problems() == ''
+
+
 def test_no_compiler(problems, monkeypatch, tmp_path):
     monkeypatch.setenv('PATH', str(tmp_path))
     assert 'no C compiler (cc)' in problems() and 'no C++ compiler (c++)' in problems()

@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from vitpose.export.sizes import resized
+from vitpose.export.sizes import resize
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,9 @@ from vitpose.export.sizes import resized
 def test_heatmaps_keep_their_stride(vit, size, heatmap, new, expected):
     codec = dict(type='BatchUDPHeatmap', input_size=size, heatmap_size=heatmap)
     cfg = Config(dict(model=dict(backbone=dict(type='ViT', **vit), head=dict(decoder=codec))))
-    model = resized(cfg, new).model
+    resize(cfg, new)
+    model = cfg.model
     assert model.backbone.img_size == new and model.head.decoder.input_size == new[::-1]
     assert model.head.decoder.heatmap_size == expected
     with pytest.raises(ValueError, match='is not a positive multiple of the stride'):
-        resized(cfg, (new[0] + 2, new[1]))
+        resize(cfg, (new[0] + 2, new[1]))

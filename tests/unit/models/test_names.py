@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.unit.bench.fitted_model import export_once
+from tests.unit.models.test_hub import hub_config
 from tests.unit.predict.tiny_files import dot, write_dots
 from tests.unit.predict.tiny_models import single, write
 from vitpose import PosePredictor
@@ -18,7 +20,7 @@ from vitpose.cli.main import main
 from vitpose.export import comparison
 from vitpose.models import names
 from vitpose.models.catalogue import read_catalogue
-from vitpose.models.names import check_name, is_name
+from vitpose.models.names import check_name, find_files, is_name
 from vitpose.predict.models.exported import ExportedModel
 from vitpose.predict.predictor import load_model
 
@@ -215,3 +217,31 @@ def test_what_is_a_name_and_what_a_path(tmp_path, monkeypatch):
         assert is_name(name), name
     for path in ('a.onnx', 'b/a.xml', './tiny', './weights', 'a/b/c', 'file', 'c.py', 'b/FILE.PTH'):
         assert not is_name(path), path
+
+
+def test_a_folder_hides_a_name_if_it_holds_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('tiny', 'base'):
+        Path(name, 'drawn').mkdir(parents=True)  # of `vitpose predict --model base --out base`
+        assert is_name(name)
+        check_name(name)
+    with pytest.raises(ValueError, match='tiny/drawn: no model has this name.*; and the folder .* holds neither'):
+        check_name('tiny/drawn')
+    Path('base/model-1-of-2.safetensors').touch()
+    assert not is_name('base')
+    for name in ('tiny', 'base'):
+        Path(name, 'config.json').write_text(json.dumps(hub_config()))
+        assert is_name(name)
+    assert find_files('base').file == Path('base')
+    assert find_files('./tiny').file == Path('./tiny') != find_files('tiny').file  # which is always the shipped one
+
+
+def test_a_folder_is_exported_into_a_file_of_your_choice(capsys, tmp_path, monkeypatch):
+    """In the cache, the file would stay that of the weights before the next training."""
+    (tmp_path / 'config.json').touch()
+    assert main(['models', 'export', str(tmp_path)]) == 2
+    message = f'{tmp_path} is a folder: write its file with `vitpose export {tmp_path} --to onnx --out FILE`'
+    assert message in capsys.readouterr().err
+    monkeypatch.setattr(names, 'find_spec', lambda name: None)
+    with pytest.raises(ValueError, match='without it, use tiny or what `vitpose export .* --to onnx` writes'):
+        check_name(str(tmp_path))

@@ -4,7 +4,8 @@ import pytest
 from vitpose.errors import InputError
 from vitpose.synthetic.figure import PARTS_PER_FIGURE
 from vitpose.synthetic.keypoints import COCO, KINDS
-from vitpose.synthetic.renderer import DIFFICULTIES, difficulty, render
+from vitpose.synthetic.render_settings import RenderSettings
+from vitpose.synthetic.renderer import DIFFICULTIES, render
 
 
 @pytest.mark.slow
@@ -32,12 +33,12 @@ def test_visible_keypoints_lie_on_the_figure_in_every_scene(kind: str, level: st
 @pytest.mark.slow
 def test_hard_hides_more_keypoints_than_easy() -> None:
     hidden = {}
-    for name in DIFFICULTIES:
-        images = [render(np.random.default_rng([4, index]), COCO, difficulty(name), 120, 160) for index in range(40)]
+    for name, level in DIFFICULTIES.items():
+        images = [render(np.random.default_rng([4, index]), COCO, level, 120, 160) for index in range(40)]
         hidden[name] = np.mean([person['keypoints'][:, 2] < 2 for image in images for person in image.people])
     assert hidden['hard'] > hidden['easy'] + 0.1
 
 
 def test_unknown_difficulty_is_an_error() -> None:
     with pytest.raises(InputError, match="unknown difficulty 'medium'.*easy, hard"):
-        difficulty('medium')
+        RenderSettings(1, 0, difficulty='medium')

@@ -7,7 +7,7 @@ from vitpose_base.installed import missing_packages
 
 from ...errors import InputError
 from ...models.catalogue import MSRA, NamedModel
-from ...models.names import check_name, find_files, is_name
+from ...models.names import find_files, is_name
 from ..optional_imports import check_openmmlab, import_optional
 from .exported import ExportedModel, is_checkpoint, is_exported
 
@@ -49,7 +49,6 @@ def load_model(
     OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
     """
     if checkpoint is None and isinstance(config, str | Path) and is_name(config):
-        check_name(str(config))
         config = find_files(str(config))
     if isinstance(named := config, NamedModel):
         dataset = dataset or named.dataset
