@@ -1,6 +1,6 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -120,7 +120,7 @@ class GraphModel:
             return self.decode(outputs[0])
         judges = self.confidence, 'covariance' in extras, self.presence
         graph = DecodingGraph(self.codec, self.output_indices, *judges)
-        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=self.peaks(outputs[0]))]
+        values = to_host(graph.judge(*outputs, peaks=self.peaks(outputs[0])))
         named = dict(zip(graph.extras, values[2:], strict=True))
         return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
 
@@ -141,3 +141,10 @@ class GraphModel:
         if getattr(self.decoder, 'support_batch_decoding', True):  # codecs of torch alone do not tell
             return self.decoder.batch_decode(heatmaps)
         return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
+
+
+def to_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Copy fp32 tensors (B, ...) to arrays in one transfer."""
+    flat = [tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None] for tensor in tensors]
+    parts = torch.cat(flat, 1).cpu().split([part.shape[1] for part in flat], 1)
+    return [part.reshape(tensor.shape).numpy() for part, tensor in zip(parts, tensors, strict=True)]
