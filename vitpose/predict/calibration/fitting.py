@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from vitpose_mm.networks.heatmaps.confidence import MAX_RIGHT_DISTANCE, Confidence, PeakMap, Scores
@@ -62,8 +61,22 @@ def fit_peak_map(judged: Judged) -> PeakMap:
     for values, where in ((judged.right, labeled), (judged.similar, labeled), (judged.present, labeled | True)):
         peaks = judged.peaks[where].numpy()
         order = peaks.argsort()
-        rows.append(np.interp(at, peaks[order], isotonic_regression(values[where].double().numpy()[order]).x))
+        rows.append(np.interp(at, peaks[order], fit_isotonic(values[where].double().numpy()[order])))
     return PeakMap(torch.from_numpy(np.stack(rows)))
+
+
+def fit_isotonic(values: np.ndarray) -> np.ndarray:
+    """Compute the ascending sequence (n,) nearest to `values` (n,) in mean square, by pooling adjacent violators."""
+    means, counts = list[float](), list[int]()
+    for value in values.tolist():
+        count = 1
+        while means and means[-1] >= value:
+            other = counts.pop()
+            value = (means.pop() * other + value * count) / (count + other)
+            count += other
+        means.append(value)
+        counts.append(count)
+    return np.repeat(means, counts)
 
 
 def choose_held_out(images: Sequence[str]) -> Tensor:

@@ -21,6 +21,16 @@ def judged(count=600, keypoints=2, seed=0):
     return fitting.Judged(*(torch.from_numpy(value) for value in tensors))
 
 
+def test_the_isotonic_fit_is_the_nearest_ascending_sequence():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=12) + np.arange(12) * 0.2
+    fit = fitting.fit_isotonic(values)
+    assert (np.diff(fit) >= 0).all()
+    # of min-max formulas: the largest mean over starts of the smallest mean over ends
+    means = [max(min(values[i : k + 1].mean() for k in range(j, 12)) for i in range(j + 1)) for j in range(12)]
+    np.testing.assert_allclose(fit, means, atol=1e-9)
+
+
 def test_a_peak_map_and_a_trained_head_find_the_probabilities():
     train, test = judged(), judged(seed=1)
     modules = fitting.fit_peak_map(train), fitting.fit_confidence(train, torch.arange(600) % 5 == 4)
