@@ -17,7 +17,7 @@ from ...predict.inputs.coco_json import is_box, is_crowd, match_ids, parse_json,
 from ..annotations import Annotations, Instance, Labels, Photo
 from .coco_categories import read_categories
 from .coco_results import join_results
-from .field_checks import choose_category, find_image
+from .field_checks import choose_category, find_image, number_names
 
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
@@ -57,7 +57,7 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         rows_of[file] = {i: row for i, row in pairs if row and row.get('category_id') not in others}
     if labels is None:
         lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if points_of(row))
-        labels = Labels([f'keypoint_{i}' for i in range(lengths.most_common(1)[0][0] // 3)])
+        labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
         notes.append(f'the category {title!r} has no keypoint names: they are numbered')
     annotations = Annotations(labels, [], title, notes, unreadable)
     for file, content in contents.items():

@@ -20,6 +20,11 @@ def check_names(names: object, where: str) -> list[str]:
     return names
 
 
+def number_names(count: int) -> list[str]:
+    """Return names for keypoints that have none."""
+    return [f'keypoint_{i}' for i in range(count)]
+
+
 def choose_category(names: Sequence[str], requested: str | None, has_each: bool = False) -> str:
     """Return the requested category, or the only one with annotated keypoints; `has_each`: the format has EACH."""
     if requested in names:

@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
 from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, find_image
+from .field_checks import check_names, choose_category, find_image, number_names
 
 MAX_OVERSHOOT = 0.01  # of the image, by which values may lie outside it: they are clipped
 Pair = tuple[Path, Path]  # an image and its label file
@@ -84,7 +84,7 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
         else:  # by class
             names = named.get(category[0]) or named.get(category[1])
     if not names:
-        names = [f'keypoint_{i}' for i in range(count)]
+        names = number_names(count)
         notes.append(f'{file} has no keypoint names (kpt_names) of {category[1]!r}: they are numbered')
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
