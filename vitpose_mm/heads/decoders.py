@@ -130,8 +130,7 @@ class DecoderHead(HeatmapHead):
 
         ValueError if the loaded checkpoint has no decoder.
         """
-        if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are absent
-            check_filled(self)
+        check_filled(self)
         return super().forward(feats).float()
 
     def predict(
