@@ -32,7 +32,7 @@ class Description:
 def read_datasets() -> dict[str, dict[str, Any]]:
     """Read the shipped datasets by name: fields of `FileInfo`, and the settings of their models.
 
-    `alone` are the settings of the configs of one dataset, `shared` those of the multi-dataset configs.
+    `alone` are the settings of the configs of one dataset, `shared` those of published models trained on several.
     """
     return json.loads(DATASETS.read_text(encoding='utf-8'))
 
