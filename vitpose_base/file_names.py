@@ -68,7 +68,7 @@ class FileFinder:
         self._ends: PathEnds | None = None
 
     def find(self, name: str) -> list[Path]:
-        """Return the file of a name, several if it is ambiguous, or none: by the whole name, or else its longest end."""
+        """Return the file of a name, several if it is ambiguous, or none: by the name as it is, or its longest end."""
         below = '/'.join(path_parts(name))
         spellings = [below] if self._is_asked and os.path.isabs(name) else [name, below]
         for place in (f / spelling for spelling in spellings for f in self.folders):

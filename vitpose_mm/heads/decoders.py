@@ -139,10 +139,10 @@ class DecoderHead(HeatmapHead):
         batch_data_samples: Sequence[PoseDataSample],
         test_cfg: dict | None = None,
     ) -> Any:
-        """Predict as MMPose's `HeatmapHead`, and what a calibration or presence says about the keypoints.
+        """Predict as MMPose's `HeatmapHead`, and add what a calibration or presence says about the keypoints.
 
-        `keypoint_scores` are then probabilities, and the instances have `expected_oks`; with presence, they have
-        `keypoints_presence` and `keypoints_visibility` (1, K).
+        With a calibration, `keypoint_scores` are probabilities, and the instances have `expected_oks` (1,) and
+        `keypoints_presence` (1, K); with presence, they have `keypoints_presence` and `keypoints_visibility` (1, K).
         """
         test_cfg = test_cfg or {}
         presence = self.presence if self.presence is not None and self.presence.filled is not False else None
