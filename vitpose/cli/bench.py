@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--model', type=Path, metavar='NAME', help='published weights by name, instead of --config')
     what.add_argument('--train', type=find_config, metavar='CONFIG', help='measure the training of this config')
     add = parser.add_argument
-    add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
-    add('--out', type=Path, metavar='DIR', help='(default %(default)s)')
+    add('--checkpoint', type=Path, metavar='FILE', help='weights of --config (default: random)')
+    add('--out', type=Path, metavar='DIR', help='folder to write (default %(default)s)')
     add('--people', type=int, metavar='N', help='people in each image (default 12)')
     add('--images', type=int, metavar='N', help='images (default 4)')
     add('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')

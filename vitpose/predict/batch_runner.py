@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError, warn
 
-SIZES = (1, 8, 32, 64)  # of batches on a GPU, and multiples of 64; only of these has a compiled network CUDA graphs
+SIZES = (1, 8, 32, 64)  # of batches on a GPU, besides multiples of 64; a compiled network has CUDA graphs of these
 MAX_SIZE = 1024  # from which 'auto' is halved
 
 

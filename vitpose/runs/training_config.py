@@ -33,7 +33,7 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
     if missing:
         raise InputError(f'{path}: expected a training config, but it has no {", ".join(missing)}')
     score = score[0] if isinstance(score, list | tuple) else score
-    # MMEngine removes the spaces in options, as that of --patience
+    # MMEngine removes spaces in options, such as --patience sets
     if not isinstance(score, str) or score == 'auto' or ' ' in score:
         expected = "expected the name of a score, without spaces, such as 'coco/AP'"
         raise InputError(f'{path}: default_hooks.checkpoint.save_best={score!r}: {expected}')

@@ -32,7 +32,7 @@ BATCH = 16
 
 
 def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
-    """Run a model on boxes, those of one image after the other, with a progress bar.
+    """Run a model on boxes, grouped by image, with a progress bar.
 
     ValueError if an image cannot be read, or the labels have another number of keypoints than the model.
     """
@@ -67,7 +67,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
 
 
 def find_head(checkpoint: Path, dataset: str) -> tuple[str, torch.Tensor]:
-    """Return what the keys of a dataset's head begin with in a checkpoint, and the fingerprint of its weights.
+    """Return the prefix of the keys of a dataset's head in a checkpoint, and the fingerprint of its weights.
 
     ValueError if its keys are not ours.
     """

@@ -112,7 +112,7 @@ class OnnxDetector:
         return [output[0] for output in self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))]
 
     def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Decode outputs into corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
+        """Decode outputs into corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of the wanted classes."""
         rows = outputs[0]
         if self._kind == 'suppressed':
             return rows[:, :4], rows[:, 4] * (np.isin(outputs[1], self.categories) if len(outputs) > 1 else 1)

@@ -168,7 +168,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
     try:
         metainfo = parse_metainfo(dataset)
-    except Exception as problem:  # MMPose asserts and looks up
+    except Exception as problem:  # MMPose asserts, and looks up keys
         reason = f'{type(problem).__name__}: {one_line(problem)}'
         raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     pipeline = dataset.get('pipeline') or ()
