@@ -102,6 +102,6 @@ def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
     if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            f'--precision int8 calibrates with at least {MIN_CALIBRATION_CROPS} people in images like those to predict '
+            f'--precision int8 calibrates with people in images like those to predict, at least {MIN_CALIBRATION_CROPS}, '
             f'and found {count}: pass more with --images, and --boxes for several people per image'
         )
