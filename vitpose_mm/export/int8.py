@@ -102,6 +102,7 @@ def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
     if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            f'--precision int8 calibrates with people in images like those to predict, at least {MIN_CALIBRATION_CROPS}, '
-            f'and found {count}: pass more with --images, and --boxes for several people per image'
+            '--precision int8 calibrates with people in images like those to predict, at least '
+            f'{MIN_CALIBRATION_CROPS}, and found {count}: pass more with --images, and --boxes for several people per '
+            'image'
         )
