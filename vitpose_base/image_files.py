@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these alone
+NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these by itself
 
 
 def check_complete(data: bytes) -> None:

@@ -73,7 +73,7 @@ class Exported(Ours):
 
     def __init__(self, setup: Setup, kind: str, precision: str):
         if setup.device.type != 'cpu':
-            raise LeftOut('measured on the CPU alone')
+            raise LeftOut('only measured on the CPU')
         self.kind = kind
         super().__init__(setup, precision)
 

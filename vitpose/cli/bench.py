@@ -36,7 +36,7 @@ CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Leave the
 machine idle; on two cores:
   OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench ..."""
 
-# options of one kind of measurement alone, and their defaults
+# options of only one kind of measurement, and their defaults
 OF_PREDICTION: dict[str, Any] = dict(checkpoint=None, out=Path('work_dirs/bench'), people=12, images=4)
 OF_PREDICTION |= dict(only=(), dataset=None)
 OF_TRAINING: dict[str, Any] = dict(beside=None, workers=None, seconds=5, only_loading=False, gpu=(), cfg_options=[])

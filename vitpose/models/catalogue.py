@@ -33,7 +33,7 @@ MSRA |= {'test_dataloader.dataset.pipeline.2.use_udp': False}
 class NamedModel:
     """The files behind a name."""
 
-    file: Path  # an exported file; or a checkpoint, if there is a config
+    file: Path  # an exported file, or a checkpoint
     config: Path | None = None
     dataset: str | None = None  # of a multi-dataset model
     cfg_options: Mapping[str, Any] = field(default_factory=dict)  # what to override in the config for the file
@@ -85,7 +85,7 @@ def find_model(name: str, models: Sequence[PublishedModel], more: Sequence[str] 
     """
     stem, _, dataset = name.partition(':')
     named = [model for model in models if stem == model.short and (dataset in ('', 'coco') or len(model.keypoints) > 1)]
-    if named:  # several publishers have ViTPose+; a file with COCO's decoder alone needs no browser
+    if named:  # several publishers have ViTPose+; the file with only COCO's decoder needs no browser
         return min(named, key=lambda model: len(model.keypoints)), dataset
     matches = [model for model in models if stem == model.name or f'/{stem}/resolve/main/model.' in model.url]
     matches = matches or [model for model in models if model.name.partition('/')[2] == stem]

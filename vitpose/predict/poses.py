@@ -51,7 +51,7 @@ class Poses:
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
         metainfo: the model's, as MMPose parses it: names, skeleton and colors; None for poses from elsewhere.
-        image: (H, W, 3) uint8 BGR, kept by `PosePredictor.__call__` alone.
+        image: (H, W, 3) uint8 BGR, only kept by `PosePredictor.__call__`.
         covariance: (N, K, 2, 2) float32 of x and y in image pixels squared, the spread of the heatmap around its peak;
             None unless it was asked for.
         expected_oks: (N,) float32, the object keypoint similarity that a calibrated model expects; None without one.

@@ -75,7 +75,7 @@ def members(settings: Any) -> Iterator[Any]:
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:
     """Return the epochs between validations, of which there are ten, and the steps of the warm-up, a tenth of all.
 
-    `steps` are those of an epoch.
+    `steps` are those of an epoch; the warm-up has at least `MIN_WARM_UP` and at most `max_warm_up`.
     """
     return max(epochs // 10, 1), max(min(max_warm_up, steps * epochs // 10), MIN_WARM_UP)
 

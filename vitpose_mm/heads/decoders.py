@@ -32,7 +32,7 @@ class DecoderHead(HeatmapHead):
 
     may_be_absent = False
     filled: bool | None = None  # see `check_filled`
-    calibration: nn.Module | None = None  # in tests alone, see `use_calibrations`
+    calibration: nn.Module | None = None  # only in tests, see `use_calibrations`
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class DecoderHead(HeatmapHead):
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
-        calibration = pop_prefix(weights, PREFIX)  # holds for the checkpoint's weights alone, see `use_calibrations`
+        calibration = pop_prefix(weights, PREFIX)  # only holds for the checkpoint's weights, see `use_calibrations`
         calibration.pop(FINGERPRINT, None)
         if self.confidence is not None and calibration:
             shapes = {key: value.shape for key, value in self.confidence.state_dict().items()}

@@ -41,7 +41,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     if counts:
         raise InputError(f'labels of {min(counts)} keypoints: expected the {model.num_keypoints} of the model')
     if sigmas is None or model.output_indices is not None:
-        problem = 'the metainfo of its test set has no sigmas' if sigmas is None else 'it returns some keypoints alone'
+        problem = 'the metainfo of its test set has no sigmas' if sigmas is None else 'it returns only some keypoints'
         raise InputError(f'the model cannot be calibrated: {problem}')
     model.network.has_features = True
     parts, frame = [], Frame('', None)

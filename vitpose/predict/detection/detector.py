@@ -31,7 +31,7 @@ class Detector:
             'person'.
 
     ImportError if MMDetection is not installed; FileNotFoundError if there is no such checkpoint; ValueError for a
-    config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
+    config file without checkpoint, a checkpoint that does not fit, or a class that the detector lacks.
     """
 
     batch_size = 8  # images

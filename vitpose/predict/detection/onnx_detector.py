@@ -69,7 +69,7 @@ class OnnxDetector:
         if len(shape) == 4 and shape[1] == 3:
             try:  # the file may have names instead of the outputs' sizes: an image tells them
                 outputs = self._run(np.zeros((*self._size, 3), np.float32))
-            except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
+            except Exception as problem:  # ONNX Runtime's exceptions derive directly from it
                 raise InputError(f'detector {file}: {one_line(problem)[:300]}; {EXPECTED}') from problem
         grids = [np.indices([-(-side // stride) for side in self._size]).reshape(2, -1).T for stride in STRIDES]
         self._kind = _find_kind(outputs, [len(grid) for grid in grids])

@@ -138,7 +138,7 @@ class GraphModel:
         return keypoints[:, kept], scores[:, kept]
 
     def _decode(self, heatmaps: Tensor) -> Any:
-        if getattr(self.decoder, 'support_batch_decoding', True):  # codecs of torch alone do not tell
+        if getattr(self.decoder, 'support_batch_decoding', True):  # codecs in pure torch do not tell
             return self.decoder.batch_decode(heatmaps)
         return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
 

@@ -37,7 +37,7 @@ class OnnxNetwork:
             options.intra_op_num_threads = threads  # as torch and OpenCV do; it does not read the variable itself
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
-        except Exception as problem:  # its exceptions derive from Exception alone
+        except Exception as problem:  # its exceptions derive directly from Exception
             reason = one_line(problem)[:300]
             raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
         used = self._session.get_providers()
