@@ -1,7 +1,7 @@
 """The command `vitpose`: imports the subcommand that is asked for, and no other.
 
-A subcommand is a file with `add_arguments(parser)` and `run(args)`, which returns an exit code or None, and perhaps
-with a DESCRIPTION and an EPILOG for its help.
+A subcommand is a file with `add_arguments(parser)` and `run(args)`, which returns an exit code or None, and
+optionally with a DESCRIPTION and an EPILOG for its help.
 """
 
 import argparse

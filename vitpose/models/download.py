@@ -120,7 +120,7 @@ def is_reachable(url: str) -> bool:
 
     def ask() -> None:
         with suppress(OSError, HTTPException):
-            with suppress(urllib.error.HTTPError):  # an answer, too
+            with suppress(urllib.error.HTTPError):  # also an answer
                 open_url(urljoin(url, '/'), REACH_S, method='HEAD').close()
             answers.append(True)
 

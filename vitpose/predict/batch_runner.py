@@ -15,7 +15,7 @@ MAX_SIZE = 1024  # from which 'auto' is halved
 class BatchRunner:
     """Run a model on crops; on a GPU batches are filled to few sizes, and halved if memory is too small for them.
 
-    A compiled model runs each size before the first batch, and larger batches in parts of 64.
+    There, a compiled model runs each size before the first batch, and larger batches in parts of 64.
 
     Args:
         model: of a `PosePredictor`.

@@ -170,7 +170,7 @@ def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
         return None
     height, width = work.frame.image.shape[:2]
     shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (width * height)
-    most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # trained on whole images, too
+    most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # also trained on whole images
     far = shares[(shares * FAR_FACTOR < limits[0]) | (shares > most * FAR_FACTOR)]
     if not far.size:
         return None

@@ -67,7 +67,7 @@ class OnnxDetector:
         self._size = tuple(side or DEFAULT_SIDE for side in [*shape, 0, 0][2:4])
         self.score_threshold = score_threshold
         if len(shape) == 4 and shape[1] == 3:
-            try:  # the file may have names instead of the outputs' sizes: an image tells them
+            try:  # the file may name the outputs' sizes only symbolically
                 outputs = self._run(np.zeros((*self._size, 3), np.float32))
             except Exception as problem:  # ONNX Runtime's exceptions derive directly from it
                 raise InputError(f'detector {file}: {one_line(problem)[:300]}; {EXPECTED}') from problem

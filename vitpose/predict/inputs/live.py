@@ -42,7 +42,7 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
                 newest.append(frame)
                 ready.set()
             frames.close()
-        except Exception as problem:  # such as of a closed terminal
+        except Exception as problem:  # for example from a closed terminal
             problems.append(problem)
         ended.set()
         ready.set()

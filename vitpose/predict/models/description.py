@@ -103,7 +103,7 @@ def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_other_keypoints(meta: dict[str, Any], dataset: str, names: list[str]) -> bool:
-    """Answer whether a checkpoint records other keypoints than these for a dataset: own ones often keep COCO's name."""
+    """Answer whether a checkpoint records other keypoints than these for a dataset: users often keep COCO's name."""
     metainfo: Any = meta.get('dataset_meta')
     is_own = isinstance(metainfo, dict) and recorded_dataset(meta) == dataset and 'keypoint_id2name' in metainfo
     return is_own and keypoint_names(metainfo) != names

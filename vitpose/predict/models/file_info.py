@@ -124,7 +124,7 @@ def is_share(value: Any) -> bool:
 
 
 def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """Collect the fields of `FileInfo` that a model's metainfo tells."""
+    """Collect the fields of `FileInfo` that a model's metainfo contains."""
     sigmas = metainfo['sigmas']
     return dict(
         dataset=metainfo['dataset_name'],
@@ -181,7 +181,7 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def _is_table(rows: list[list[int]], columns: int, end: int) -> bool:
-    """Answer whether each row has so many columns, and the values are below `end`."""
+    """Answer whether each row has `columns` values, all from 0 to below `end`."""
     return all(len(row) == columns and all(0 <= value < end for value in row) for row in rows)
 
 

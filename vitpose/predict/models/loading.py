@@ -90,7 +90,7 @@ def load_alone(named: NamedModel, options: tuple[str, str, bool, str | None, boo
     others = set(named.cfg_options) - set(about)
     if is_separated := set(MSRA) <= others:
         others -= set(MSRA)
-    # of a folder of transformers, the weights tell the network, too, but not the names of its keypoints
+    # the weights in a folder of transformers also describe the network, but not the names of its keypoints
     if others and (not named.file.is_dir() or 'test_dataloader.dataset.metainfo' in others):
         check_openmmlab(named.file)
     import_optional('torch', 'a checkpoint')
