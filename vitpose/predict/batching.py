@@ -218,7 +218,7 @@ def select_boxes(
             array = np.array(list(boxes) or np.zeros((0, 4)), np.float32)
             numbers = np.ones(len(array), np.float32) if scores is None else np.asarray(scores, np.float32)
         if array.shape[1:] != (4,) or numbers.shape != (len(array),):
-            raise ValueError('expected N x 4 numbers x1 y1 x2 y2, for one box [box]; and N scores, or None')
+            raise ValueError('expected N x 4 numbers x1 y1 x2 y2 (a single box as [box]), and N scores or None')
     except (TypeError, ValueError, OverflowError) as problem:
         raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {problem}') from problem
     x1, y1, x2, y2 = array.T

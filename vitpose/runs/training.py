@@ -14,7 +14,7 @@ from .training_log import parse_score, parse_step
 
 LOG = 'train.log'
 ESTIMATE = 'estimate: '  # in a line of the log, before text that is also shown
-MEMORY_SHARE = 0.85  # of the free memory, which a batch may fill
+MEMORY_SHARE = 0.85  # share of the free memory that a batch may fill
 MEASURED_BATCHES = (2, 6)  # from whose memory and time those of larger batches are extrapolated
 # -9: on Linux, killed most likely because memory ran out
 _NO_MEMORY = re.compile(r"out of memory|OutOfMemory|can't allocate memory|exitcode: -9\b", re.IGNORECASE)
