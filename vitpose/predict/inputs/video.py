@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -194,9 +194,16 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
 
 
-def open_video(av: Any, name: str, **options: str) -> Any:
+@contextmanager
+def open_video(av: Any, name: str, **options: str) -> Iterator[Any]:
     """Open a video or stream with PyAV, whose exceptions it raises, also after `TIMEOUT_S` without an answer."""
-    return av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None)
+    with av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None) as container:
+        try:
+            yield container
+        finally:  # of a video that is left early, threads still decode: PyAV would wait for them with the GIL held,
+            for stream in container.streams.video:  # and they for the GIL if PyAV logs, which torchvision may turn on
+                if stream.codec_context:
+                    stream.codec_context.flush_buffers()
 
 
 def describe_failure(problem: Exception) -> str:
