@@ -7,7 +7,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,10 +73,12 @@ ALLOWED_GLOBALS: dict[str, Any] = {
     'numpy._core.multiarray.scalar': lambda dtype, content: np.frombuffer(content, dtype.plain)[0],
     # also in torch's own list
     'collections.OrderedDict': OrderedDict,
+    'collections.Counter': Counter,  # in the state of MMEngine's MultiStepLR
     'builtins.set': set,
     'builtins.complex': complex,
     '_codecs.encode': lambda text, codec: text.encode('latin1'),  # bytes
     'torch.Size': torch.Size,
+    'torch.device': torch.device,
     'torch._utils._rebuild_tensor': torch._utils._rebuild_tensor,
     'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
     'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
