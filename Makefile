@@ -22,7 +22,7 @@ help:
 	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training...'
 	@echo 'make gpu     the tests that need a CUDA GPU (TEST_GPU=1: the second one); all others run on the CPU'
 	@echo 'make wheels  of mmcv and xtcocotools, for a machine with a GPU and without a network, into wheels/'
-	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
+	@echo 'make compat  unit and parity tests, and trainings, on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
 	@echo '             with other datasets, transfer, memory over 3,000 iterations'
@@ -80,7 +80,8 @@ wheels:
 
 compat:
 	@requirements/venv.sh legacy
-	.venv-legacy/$(PYTEST) --durations=10 -m 'not long' tests/unit tests/parity projects/studies
+	.venv-legacy/$(PYTEST) --durations=10 -m 'not long' projects/studies tests/parity tests/unit \
+		$(patsubst %,tests/integration/test_%.py,train_and_test resume faults distill two_datasets pretrain inferencer)
 
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict

@@ -17,15 +17,15 @@ class InputError(VitPoseError, ValueError):
 
 
 class MissingFileError(VitPoseError, FileNotFoundError):
-    """There is no such file or folder."""
+    """A file or folder does not exist."""
 
 
 class ExistingFileError(VitPoseError, FileExistsError):
-    """There is a file or folder already, which is not replaced."""
+    """A file or folder already exists, and is not replaced."""
 
 
 class FailedError(VitPoseError, RuntimeError):
-    """The work was started, and could not be finished; `vitpose` then returns 1, otherwise 2."""
+    """The work was started and could not be finished; `vitpose` then returns 1, for the other errors 2."""
 
 
 def warn(text: str) -> None:
@@ -47,7 +47,7 @@ def started() -> Iterator[None]:
 
 
 def is_bug(problem: BaseException) -> bool:
-    """Answer whether an exception is an error in this program: a dict without a key, or a missing module of ours."""
+    """Answer whether an exception is a bug in this program: an assertion, a missing key or module of ours."""
     if isinstance(problem, AssertionError):  # OpenMMLab's packages assert the versions of each other
         return 'is used but incompatible' not in str(problem)
     if isinstance(problem, KeyError):  # registries raise a KeyError with a sentence

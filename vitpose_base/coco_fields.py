@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 WITHOUT_AREA = ('categories', 'keypoints', 'bbox', 'iscrowd')  # what COCO's evaluation reads with use_area=False
 EVALUATED = (*WITHOUT_AREA, 'area')  # what it reads by default
-PERSON_AREA_SHARE = 0.53  # area of a person by that of the box, as xtcocotools has it for annotations without area
+PERSON_AREA_SHARE = 0.53  # of the box's area: xtcocotools takes it for a person without an annotated area
 
 
 class BadField(NamedTuple):
@@ -31,9 +31,9 @@ class BadField(NamedTuple):
 def find_bad_fields(content: dict, count: int | None = None, required: Collection[str] = ()) -> Iterator[BadField]:
     """Find what is wrong with the images and annotations of a COCO keypoint file.
 
-    `count` is the number of keypoints of the dataset, by default that of each category. Of the categories, and of an
-    annotation's keypoints, bbox and area, those in `required` must be there; the keypoints may be an empty list. With
-    'iscrowd' in `required`, an annotation may lack it, but not have another value than 0 or 1.
+    `count` is the number of keypoints of the dataset, by default that of each category. `required` names what must be
+    there: 'categories', and an annotation's 'keypoints', which may be an empty list, 'bbox' and 'area'. With 'iscrowd',
+    an annotation may lack that field, but it must not have a value other than 0 or 1.
     """
     for name in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(name, []), list):
@@ -69,7 +69,7 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             yield BadField('annotations', i, 'category_id', 'the id of a category', row.get('category_id'))
             continue
         if (points := row.get('keypoints')) or ('keypoints' in required and points is None):
-            known = count if 'lefthand_kpts' not in row else None  # of a whole body, which is stored in parts
+            known = count if 'lefthand_kpts' not in row else None  # COCO-WholeBody stores them in several fields
             number = 3 * (known or len(names.get(row.get('category_id'), ()))) or usual
             if not _are_numbers(points, number):
                 yield BadField('annotations', i, 'keypoints', f'{number} numbers', points)
@@ -99,6 +99,6 @@ def _with_id(rows: Iterable[Any]) -> list[dict]:
 
 def _are_numbers(values: Any, count: int) -> bool:
     try:
-        return isinstance(values, list) and len(values) == count and sum(values) is not None  # as fast as can be
+        return isinstance(values, list) and len(values) == count and sum(values) is not None  # sum is fast
     except TypeError:
         return False

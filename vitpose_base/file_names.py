@@ -1,4 +1,4 @@
-"""Find files by the names that other machines wrote: with backslashes, drives, folders of their own, or as URLs."""
+"""Find files by the names that other machines wrote: with backslashes, drives or other folders, or as URLs."""
 
 import os
 import re
@@ -10,14 +10,14 @@ from operator import eq
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-_RECORD, _DRAWINGS = 'predictions.jsonl', ('drawn', 'box_crops')  # of `vitpose predict`: names of file and folders
+_RECORD, _DRAWINGS = 'predictions.jsonl', ('drawn', 'box_crops')  # names of a file and folders of `vitpose predict`
 _UPLOAD = re.compile(r'^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an uploaded file
 
 
 def path_parts(name: str) -> tuple[str, ...]:
     """Return the components of a path that another machine may have written, without drive, root, `.` and `..`.
 
-    Of a URL it is the path without query, and of Label Studio's `/data/local-files/?d=PATH` the path in the query.
+    For a URL they are those of its path, and for Label Studio's `/data/local-files/?d=PATH` those of PATH.
     """
     if '?d=' in name:
         name = unquote(name.split('?d=', 1)[1].split('&')[0])
@@ -29,16 +29,16 @@ def path_parts(name: str) -> tuple[str, ...]:
 
 
 class PathEnds:
-    """Paths, as tuples of components, by names of which only the end may be right."""
+    """Look up paths, as tuples of components, by names of which perhaps only the last components are right."""
 
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
         self._sorted = sorted((_from_the_end(path), path) for path in paths if path)  # those with a common end together
 
     def longest(self, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
-        """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
+        """Return the paths that share the most components at the end with a name: several if it is ambiguous, or none.
 
-        The values count these components, and those of them that are spelled the same. At least the last one is in
-        common, in any case of letters, either Unicode form, or with %20 for a space.
+        The values count these components, and those of them that are spelled the same. At least the last one is shared;
+        case, Unicode form, and %20 for a space make no difference.
         """
         *folders, last = path_parts(name) or ['']
         for wanted in ((*folders, last), (*folders, _UPLOAD.sub('', last))):
@@ -56,10 +56,10 @@ class PathEnds:
 
 
 class FileFinder:
-    """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first.
+    """Find files below the folder `top` by names of which perhaps only the end is right; try `folders` first.
 
-    `asked`, a folder that the user asked for, takes the place of `top`: then an absolute name is not taken for a file
-    elsewhere, even if there is one. What `vitpose predict` drew is not found: it has the names of the images.
+    `asked`, a folder that the user asked for, takes the place of `top`: then an absolute name does not stand for a file
+    elsewhere, even if there is one. What `vitpose predict` drew is skipped, because it has the names of the images.
     """
 
     def __init__(self, top: Path, folders: Iterable[Path] = (), asked: Path | None = None) -> None:
@@ -68,11 +68,11 @@ class FileFinder:
         self._ends: PathEnds | None = None
 
     def find(self, name: str) -> list[Path]:
-        """Return the file of a name, several if it is ambiguous, or none: as it stands, or else by the longest end."""
+        """Return the file of a name, several if it is ambiguous, or none: by the name as it is, or its longest end."""
         below = '/'.join(path_parts(name))
         spellings = [below] if self._is_asked and os.path.isabs(name) else [name, below]
         for place in (f / spelling for spelling in spellings for f in self.folders):
-            if os.path.isfile(place):  # False for too long a name, too
+            if os.path.isfile(place):  # also False for a name that is too long
                 return [place]
         if self._ends is None:
             self._ends = PathEnds(file.parts for file in list_files(self.top))
@@ -80,7 +80,7 @@ class FileFinder:
 
 
 def list_files(top: Path) -> Iterator[Path]:
-    """Yield the files below a folder, without hidden ones, as macOS puts beside others, and what `predict` drew."""
+    """Yield the files below a folder, except what `predict` drew and hidden ones, such as macOS puts beside others."""
     for folder, folders, files in os.walk(top):
         drawn = _DRAWINGS if _RECORD in files else ()
         folders[:] = [name for name in folders if name[0] != '.' and name not in drawn]

@@ -1,4 +1,4 @@
-"""Properties of image files that decoders do not tell."""
+"""Properties of image files that decoders do not report."""
 
 import io
 from contextlib import suppress
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these alone
+NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these by itself
 
 
 def check_complete(data: bytes) -> None:
@@ -27,7 +27,7 @@ def check_complete(data: bytes) -> None:
         return
     try:
         Image.open(io.BytesIO(data)).load()
-    except Exception as problem:  # its DecompressionBombError derives from Exception alone
+    except Exception as problem:  # DecompressionBombError derives directly from Exception
         raise ValueError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
 
 
@@ -38,9 +38,8 @@ def open_image(file: bytes | Path) -> Image.Image:
 
         pillow_heif.register_heif_opener()
     Image.init()
-    return Image.open(
-        io.BytesIO(file) if isinstance(file, bytes) else file, formats=list(Image.OPEN.keys() - NOT_IMAGES)
-    )
+    formats = [name for name in Image.OPEN if name not in NOT_IMAGES]  # in Pillow's order: some have no mark
+    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats)
 
 
 def exif_orientation(image: Image.Image) -> int:

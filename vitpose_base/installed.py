@@ -16,5 +16,5 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def missing_packages(names: tuple[str, ...] = ('torch', 'mmengine', 'mmcv', 'mmpose')) -> list[str]:
-    """Return the packages that cannot be imported here; by default of those that the plugin registers with."""
+    """Return which of the packages, by default those that the plugin registers with, are not installed here."""
     return [name for name in names if find_spec(name) is None]

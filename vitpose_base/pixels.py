@@ -1,4 +1,4 @@
-"""Pixels that OpenCV decodes otherwise than training and prediction need them: more than 8 bits, and sideways files."""
+"""Decode what OpenCV decodes differently from what training and prediction need: 16-bit and sideways images."""
 
 from contextlib import suppress
 
@@ -9,8 +9,8 @@ from PIL import ImageOps
 from .image_files import exif_orientation, open_image
 
 TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
-UNSUPPORTED = 'expected pixels of 8 bits, or unsigned ones of 16: convert it'
-DEPTHS = (10, 12, 16)  # bits of a channel that cameras store in 16
+UNSUPPORTED = 'expected 8-bit or unsigned 16-bit pixels: convert the image'
+DEPTHS = (10, 12, 16)  # significant bits per channel of 16-bit files
 
 
 def decode_upright(data: bytes) -> np.ndarray | None:
@@ -22,7 +22,7 @@ def decode_upright(data: bytes) -> np.ndarray | None:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is not None and data.startswith(TURNED_BY_OPENCV):
         return image
-    harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
+    harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only the orientation is read
     with suppress(*harmless), open_image(data) as opened:
         if image is None and opened.mode[0] in 'IF':
             raise ValueError(UNSUPPORTED)

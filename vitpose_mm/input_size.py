@@ -1,4 +1,4 @@
-"""Set the input size of a config, which its crops, codecs and backbone contain."""
+"""Set the input size everywhere in a config: in crops, codecs and backbone."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ WARNINGS = (
 
 
 class _Filter:
-    """Passes on what is written, without `LINES`; a logger that is made meanwhile keeps it as its stream."""
+    """Pass on what is written, without `LINES`; a logger that is created meanwhile keeps this as its stream."""
 
     def __init__(self, stream: Any):
         self._stream, self._line = stream, ''

@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from vitpose.cli.main import main as vitpose
 from vitpose.export.writing import SUFFIXES
-from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
+from vitpose_mm.torch_support import EMULATION_WARNING, has_bfloat16
 
 FILES = {  # row -> options of `vitpose export`
     'ONNX Runtime fp32': ('onnx', 'fp32'),

@@ -96,6 +96,11 @@ def blocks(config: Config, args: argparse.Namespace, depth: int) -> None:
 def scratch(config: Config, args: argparse.Namespace) -> None:
     """Random weights, with the learning rates that suit them."""
     config.model.backbone.pop('init_cfg')
+    scratch_rates(config, args)
+
+
+def scratch_rates(config: Config, args: argparse.Namespace) -> None:
+    """The learning rates that suit random weights: high, and the same in all layers."""
     config.optim_wrapper.optimizer.lr = 1.5e-3
     config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0
 

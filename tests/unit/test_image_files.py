@@ -61,3 +61,11 @@ def test_orientation():
     exif[0x112] = 6
     for options, orientation in (({}, 1), ({'exif': exif}, 6)):
         assert exif_orientation(Image.open(io.BytesIO(encoded('JPEG', **options)))) == orientation
+
+
+def test_formats_are_tried_in_pillows_order(monkeypatch):
+    """TGA has no mark: in any other order it could take files of formats that come before it, such as ICO."""
+    asked = []
+    monkeypatch.setattr(Image, 'open', lambda file, formats: asked.extend(formats))
+    open_image(b'')
+    assert asked == [name for name in Image.ID if name in asked] and {'ICO', 'JPEG', 'TGA'} <= set(asked)

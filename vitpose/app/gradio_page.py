@@ -23,7 +23,7 @@ BOXES_INFO = 'One object per line: x1 y1 x2 y2 in pixels, or two clicks in the i
 
 
 def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
-    """Build the page, which `serve` starts; `title` is the model's. What comes from files is in text boxes alone."""
+    """Build the page, which `serve` starts; `title` is the model's. Text from files only appears in text boxes."""
     without_boxes = 'the detector finds people.'
     if predictor.detector is None:
         without_boxes = 'the whole image is one object.'
@@ -82,7 +82,7 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
 def serve(page: gr.Blocks, host: str, port: int) -> str:
     """Serve the page in a thread until `page.close()`, and return its address. OSError if the port is in use.
 
-    Gradio serves the files in GRADIO_TEMP_DIR alone: images and videos, and anything else for download.
+    Gradio only serves the files in GRADIO_TEMP_DIR: images and videos, and anything else for download.
     """
     theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
     options: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)

@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException
 class Sessions:
     """The files of each session, which is a tab of a browser: its uploads, and folders of results below `folder`.
 
-    Gradio stores equal uploads once, and deletes by age what no session had, as when a tab is closed at once.
+    Gradio stores equal uploads once, and deletes by age what no session had, such as uploads of a tab closed at once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Sessions:
             raise ValueError('this page was closed, or lost its connection: load it again')
 
     def end(self, session: str) -> None:
-        """Delete the files of a session, except for those that another one has as well; it cannot go on."""
+        """Delete the files of a session, except for those that another one also has; the session cannot continue."""
         with self._changed:
             self._ended.add(session)
             for path in self._paths.pop(session, set()).difference(self._running, *self._paths.values()):
@@ -64,14 +64,14 @@ class Sessions:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop what is running, and wait for it: after that, nothing is written any more."""
+        """Stop what is running, and wait for it: after that, nothing is written."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: not self._running)
 
 
 def end_uploads(app: Callable) -> Callable:
-    """Wrap an ASGI app: an upload that its client breaks off becomes malformed, so that Gradio deletes its file."""
+    """Wrap an ASGI app: an upload that its client aborts becomes malformed, so that Gradio deletes its file."""
 
     async def call(scope: Any, receive: Callable, send: Callable) -> None:
         complete = scope['type'] != 'http' or not scope['path'].endswith('/upload')

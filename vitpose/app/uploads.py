@@ -95,7 +95,7 @@ def predict_upload(
 
 
 def _source(file: str) -> Source:
-    """Return the source of an upload. ValueError if neither image nor video, or if its header has too many pixels."""
+    """Return the source of an upload. ValueError if it is neither image nor video, or has too many pixels."""
     path = Path(file)
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:

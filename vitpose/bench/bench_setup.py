@@ -73,7 +73,7 @@ def make_setup(
 
 
 def random_model(cfg: Config) -> nn.Module:
-    """Build the config's model with random weights, always the same, whose heatmaps have distinct peaks of about 1."""
+    """Build the config's model with random weights, always the same; its heatmaps have distinct peaks of about 1."""
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     with torch.no_grad():

@@ -31,9 +31,9 @@ def check_packages(command: str, *packages: str) -> None:
 
 
 def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str, Contestant], dict[str, str]]:
-    """Make the contestants of some names, or all, and the reference first.
+    """Make the contestants with these names, by default all, and always the reference, which comes first.
 
-    Returns them by name, and by name the reason why others cannot run and are left out.
+    Returns them by name, and by name the reason why others are left out: they cannot run.
     """
     check_names(names)
     made, left_out = {}, {}

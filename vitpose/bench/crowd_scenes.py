@@ -17,7 +17,7 @@ def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.n
     """Render a number of images, always the same, with a number of people in each, up to 300.
 
     Returns images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
-    ValueError if a number is not accepted, or too many people are hidden.
+    ValueError if there are too few or too many people, or too many of them are hidden.
     """
     if not 1 <= people <= MAX_PEOPLE:
         raise InputError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
-from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
+from vitpose_mm.torch_support import EMULATION_WARNING, has_bfloat16
 
 from ..export.rendered_crops import crop_people
 from ..export.writing import SUFFIXES, Target, write_file
@@ -65,7 +65,7 @@ class Ours(Contestant):
 class Exported(Ours):
     """A file of the model, 'onnx' or 'openvino'; its network stage includes the decoding.
 
-    It is calibrated with rendered people in int8, and left out on another device than the CPU, in bf16 on a processor
+    In int8 it is calibrated with rendered people. It is left out on devices other than the CPU, in bf16 on a processor
     without it, or if the export fails.
     """
 
@@ -73,7 +73,7 @@ class Exported(Ours):
 
     def __init__(self, setup: Setup, kind: str, precision: str):
         if setup.device.type != 'cpu':
-            raise LeftOut('measured on the CPU alone')
+            raise LeftOut('only measured on the CPU')
         self.kind = kind
         super().__init__(setup, precision)
 

@@ -22,8 +22,8 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
     """Run `mim test` with flip test on a dataset in the layout of MMPose, and return a metric, 'AP' or 'PCKh', 0 to 1.
 
     `data` is the folder of the dataset, instead of the `data_root` in the config's test set; `on_line` is called with
-    each line that the test prints. OSError if a file of annotations or boxes does not exist, RuntimeError if the test
-    failed; the message has the end of its output.
+    each line that the test prints. OSError if a file of annotations or boxes does not exist, RuntimeError, with the
+    errors in its output, if the test failed, ValueError if the test set has no data_root or the test no such metric.
     """
     assert named.config is not None
     cfg, _ = read_config(named.config, dict(named.cfg_options))

@@ -16,11 +16,11 @@ STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
 
 @dataclass
 class Result:
-    """What was measured of one contestant."""
+    """What was measured for one contestant."""
 
     people: int  # in each of the times
-    largest_px: float  # of the distances of the keypoints of both ways to predict from the reference's, in image pixels
-    median_px: float
+    largest_px: float  # distance of a keypoint, staged or end to end, from the reference's, in image pixels
+    median_px: float  # of these distances
     seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})  # of every round
 
     def rate(self, stage: str) -> tuple[float, float, float]:

@@ -29,9 +29,9 @@ WARM_UP_STEPS = 2  # batches or steps before the time is taken
 
 @dataclass
 class Speed:
-    """What was measured of one config; each list has one entry per round."""
+    """What was measured for one config; each list has one entry per round."""
 
-    transforms: dict[str, list[float]] = field(default_factory=dict)  # ms per sample, of 'record' and each transform
+    transforms: dict[str, list[float]] = field(default_factory=dict)  # ms per sample, for 'record' and each transform
     bytes: int = 0  # size of a packed sample, which a worker sends
     loading: dict[int, list[float]] = field(default_factory=dict)  # samples per second, by number of workers
     step: list[float] = field(default_factory=list)  # samples per second of the training step alone
@@ -50,9 +50,9 @@ def measure(
 ) -> dict[str, Speed]:
     """Measure configs, alternating; the order is reversed in every other round.
 
-    The training set is drawn from at random, without end, so it may be smaller than a batch. Loading is measured with
-    each number of worker processes; the largest one also loads for both. Each measurement takes some seconds in each
-    round; `progress` is called with its name. ValueError if a config has no training set, OSError if it lacks a file.
+    Samples of the training set are drawn at random, without end, so it may be smaller than a batch. Loading is measured
+    with each number of worker processes; the largest one also loads for both. A measurement takes `seconds` per round;
+    `progress` is called with its name. ValueError if a config has no training set, OSError if it lacks a file.
     """
     built = {}
     for name, cfg in configs.items():
@@ -171,7 +171,10 @@ def table(speeds: Mapping[str, Speed]) -> Any:
 
 
 def describe(speed: Speed, gpus: Sequence[float]) -> str:
-    """Say what is slower, and how many cores GPUs need that train some samples per second, or as many as measured."""
+    """Say which part is slower, and how many cores a device needs that trains as fast as measured, or as one of `gpus`.
+
+    `gpus` are speeds in samples per second.
+    """
     workers = max(speed.loading)
     loaded = float(np.median(speed.loading[workers]))
     per_core = loaded / workers  # while as many workers run as there are

@@ -36,7 +36,7 @@ CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Leave the
 machine idle; on two cores:
   OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench ..."""
 
-# options of one kind of measurement alone, and their defaults
+# options of only one kind of measurement, and their defaults
 OF_PREDICTION: dict[str, Any] = dict(checkpoint=None, out=Path('work_dirs/bench'), people=12, images=4)
 OF_PREDICTION |= dict(only=(), dataset=None)
 OF_TRAINING: dict[str, Any] = dict(beside=None, workers=None, seconds=5, only_loading=False, gpu=(), cfg_options=[])
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--model', type=Path, metavar='NAME', help='published weights by name, instead of --config')
     what.add_argument('--train', type=find_config, metavar='CONFIG', help='measure the training of this config')
     add = parser.add_argument
-    add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
-    add('--out', type=Path, metavar='DIR', help='(default %(default)s)')
+    add('--checkpoint', type=Path, metavar='FILE', help='weights of --config (default: random)')
+    add('--out', type=Path, metavar='DIR', help='folder to write (default %(default)s)')
     add('--people', type=int, metavar='N', help='people in each image (default 12)')
     add('--images', type=int, metavar='N', help='images (default 4)')
     add('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')

@@ -39,8 +39,8 @@ EPILOG = """examples:
   vitpose dataset mouse-project/ --out my_mice --from base
   vitpose train my_mice/config.py
 
-Nothing is written unless the exit code is 0; it is 1 if
---strict finds a problem."""
+OUT is only written if the exit code is 0; it is 1 if --strict finds a
+problem."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

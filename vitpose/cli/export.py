@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'dataset whose keypoints to predict, for a multi-dataset model or without CONFIG'
     add('--dataset', metavar='NAME', help=text)
     add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
-    text = 'images to compare on, before rendered people, and to calibrate OpenVINO int8 with'
+    text = 'images to compare on, filled up with rendered people, and to calibrate OpenVINO int8 with'
     add('--images', nargs='+', default=(), metavar='INPUT', help=text)
     text = 'OpenVINO int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
     add('--accuracy-drop', type=float, metavar='D', help=text)

@@ -1,7 +1,7 @@
 """The command `vitpose`: imports the subcommand that is asked for, and no other.
 
-A subcommand is a file with `add_arguments(parser)` and `run(args)`, which returns an exit code or None, and perhaps
-with a DESCRIPTION and an EPILOG for its help.
+A subcommand is a file with `add_arguments(parser)` and `run(args)`, which returns an exit code or None, and
+optionally with a DESCRIPTION and an EPILOG for its help.
 """
 
 import argparse
@@ -54,8 +54,6 @@ first steps:
 exit code: 0 on success; 1 if the work was started and failed; 2 if nothing was
 started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (vitpose app: 0)
 """
-
-
 REFUSALS = ValueError, KeyError, OSError, ImportError, AssertionError, VitPoseError  # unless `is_bug`
 
 
@@ -135,7 +133,7 @@ def _run(words: list[str], received: list[int]) -> int:
 
 @contextmanager
 def _warnings() -> Iterator[None]:
-    """Print the library's warnings on stderr as they are, as `logging` does without handlers, whatever the root has."""
+    """Print the library's warnings on stderr, as `logging` does without handlers, even if the root logger has some."""
     logger = logging.getLogger('vitpose')
     propagate, logger.propagate = logger.propagate, False
     try:
@@ -173,7 +171,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -27,8 +27,8 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
 of an image, a video or a stream (http, https, rtsp, rtmp, srt, udp), or a .txt
-file with one of these per line. Of cameras and streams the newest frame is
-predicted; a stream that breaks off and does not come back is a broken input.
+file with one of these per line. For cameras and streams, the newest frame is
+predicted; a stream that breaks off and does not return is a broken input.
 
 For a model of people, such as tiny, a detector finds the people: MMPose's
 RTMDet with MMDetection, or yolox or nanodet from the cache, or nanodet, which
@@ -174,7 +174,7 @@ def _predict(results: Any, outputs: Any, total: int | None, viewer: Any) -> None
 
 
 def _close(outputs: Any) -> None:
-    """Finish the files, also if a signal arrives meanwhile, which is raised afterwards."""
+    """Finish the files even if a signal arrives meanwhile; it is raised afterwards."""
     with ThreadPoolExecutor(1, 'finish') as finishing:
         finishing.submit(outputs.close).result()
 

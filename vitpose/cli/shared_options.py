@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InputError, one_line
 
-ONNX_DEVICES = 'cpu, cuda, cuda:1, mps; of ONNX files coreml, directml'
+ONNX_DEVICES = 'cpu, cuda, cuda:1, mps; for ONNX files coreml, directml'
 
 
 def add_device(parser: Any, default: str = 'auto', names: str = 'cpu, cuda, cuda:1, mps') -> None:

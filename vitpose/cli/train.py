@@ -36,7 +36,7 @@ EPILOG = """examples:
 The exit code is 2 if nothing was started, 1 if the training failed."""
 VISIBLE = 'CUDA_VISIBLE_DEVICES'
 REPORT_HOOK = 'vitpose.own_data.report_hook.TrainingReportHook'
-MIN_DELTA = 1e-4  # by which a score must be better to count, with --patience
+MIN_DELTA = 1e-4  # by which a score must improve to count, with --patience
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

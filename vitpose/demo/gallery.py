@@ -14,9 +14,10 @@ from ..synthetic.landmarks import KeypointSet
 
 ZOOM = 2  # size of a drawn image relative to its file
 DRAWN_KEYPOINT_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
+MAX_ROWS = 6
 
 
-def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> None:
+def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path) -> None:
     """Draw images of one size, sampled at even intervals from the test set, independently of their scores.
 
     The samples are what `mim test --dump` wrote with `output_heatmaps`: one mapping per person with img_path,
@@ -28,7 +29,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     if not people:
         raise InputError('no predictions to draw: is the test set empty?')
     names = sorted(people)
-    rows = min(rows, len(names))
+    rows = min(MAX_ROWS, len(names))
     shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
     cv2.imwrite(str(path), np.vstack([np.hstack(_draw_row(name, people[name], table)) for name in shown]))
 

@@ -88,7 +88,7 @@ def find_machine_problems() -> Iterator[Problem]:
     free = shutil.disk_usage(sys.prefix).free / 2**30
     if free < DISK_GB:
         yield f'{free:.1f} GB are free at {sys.prefix}, the stack needs about {DISK_GB}', 'free some disk space'
-    for language, compiler in (('C', os.environ.get('CC', 'cc')), ('C++', os.environ.get('CXX', 'c++'))):
+    for language, compiler in (('C', os.environ.get('CC') or 'cc'), ('C++', os.environ.get('CXX') or 'c++')):
         if not shutil.which(compiler.split()[0]):
             what = f'no {language} compiler ({compiler}): mmcv and xtcocotools are built with one'
             yield what, 'apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)'

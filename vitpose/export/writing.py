@@ -37,7 +37,7 @@ class Target:
     kind: str  # 'onnx' or 'openvino'
     precision: str = 'fp32'  # one of `PRECISIONS`
     decode: bool = True  # take crops and return keypoints, instead of images and heatmaps
-    accuracy_drop: float | None = None  # calibrated: how much the agreement with fp32 may fall, see `agreement`
+    accuracy_drop: float | None = None  # if calibrated, how much the agreement with fp32 may fall, see `agreement`
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""

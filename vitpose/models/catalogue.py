@@ -24,7 +24,7 @@ DATA_TERMS = {
     'CMU feet': 'CC-BY-4.0',  # CMU-Perceptual-Computing-Lab/foot_keypoint_dataset
 }
 ANIMALS = ('AP-10K', 'APT-36K', 'ap10k', 'apt36k')
-# of the classic codec, in a config that was written for UDP
+# for the classic codec, in a config that was written for UDP
 MSRA = {'model.head.decoder.type': 'BatchMSRAHeatmap', 'model.test_cfg.shift_heatmap': True}
 MSRA |= {'test_dataloader.dataset.pipeline.2.use_udp': False}
 
@@ -33,10 +33,10 @@ MSRA |= {'test_dataloader.dataset.pipeline.2.use_udp': False}
 class NamedModel:
     """The files behind a name."""
 
-    file: Path  # an exported file; or a checkpoint, if there is a config
+    file: Path  # an exported file, or a checkpoint
     config: Path | None = None
     dataset: str | None = None  # of a multi-dataset model
-    cfg_options: Mapping[str, Any] = field(default_factory=dict)  # what the file needs other than the config says
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)  # what to override in the config for the file
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class PublishedModel:
     """A checkpoint that others have published."""
 
     name: str  # publisher/model
-    short: str  # the name to type, such as 'base'; ''
+    short: str  # the name to type, such as 'base'; '' if there is none
     url: str  # of the file; the authors' files require a browser to download
     size: str  # 'small', 'base', 'large' or 'huge'
     keypoints: tuple[int, ...]  # K of each decoder in the file
     dataset: str  # on which the score was measured
     metric: str  # 'AP' or 'PCKh'
-    score: float | None  # as published, 0 to 1; None if it is not
+    score: float | None  # as published, 0 to 1; None if it is not published
     license: str  # of the weights and of the data they saw
     config: str  # the shipped config that loads it
-    codec: str  # 'MSRA' if it is not the config's; ''
+    codec: str  # 'MSRA', or '' for the config's
 
     def cfg_options(self, dataset: str | None) -> dict[str, Any]:
         """Return what to override in the config to predict, for the chosen dataset of a multi-dataset model."""
@@ -78,14 +78,14 @@ def read_catalogue() -> list[PublishedModel]:
 
 
 def find_model(name: str, models: Sequence[PublishedModel], more: Sequence[str] = ()) -> tuple[PublishedModel, str]:
-    """Return the model with a name, and the dataset after its colon: of several decoders, whose to predict.
+    """Return the model with a name, and the dataset after its colon, which chooses one of several decoders, or ''.
 
     The name is the short one, that of the list, that without the publisher if it is unique, or the hub's. ValueError
     if it is not one model; the message has the nearest names, also of those in `more`.
     """
     stem, _, dataset = name.partition(':')
     named = [model for model in models if stem == model.short and (dataset in ('', 'coco') or len(model.keypoints) > 1)]
-    if named:  # several publishers have ViTPose+; a file with COCO's decoder alone needs no browser
+    if named:  # several publishers have ViTPose+; the file with only COCO's decoder needs no browser
         return min(named, key=lambda model: len(model.keypoints)), dataset
     matches = [model for model in models if stem == model.name or f'/{stem}/resolve/main/model.' in model.url]
     matches = matches or [model for model in models if model.name.partition('/')[2] == stem]

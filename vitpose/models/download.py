@@ -1,4 +1,4 @@
-"""Download files into the cache: resumed, checked against their hash, never half a file under its name."""
+"""Download files into the cache: resumed, checked against their hash, and complete once they have their name."""
 
 import glob
 import os
@@ -25,7 +25,7 @@ _IN_NAME = re.compile(r'-([0-9a-f]{8,64})_\d{8}\.pth')  # of OpenMMLab: the firs
 _POINTER = re.compile(rb'oid sha256:([0-9a-f]{64})')  # of Git LFS
 BROWSER_HOSTS = ('1drv.ms', 'onedrive.live.com', 'drive.google.com')  # these require a browser
 TIMEOUT_S = 30  # without an answer
-REACH_S = 1.5  # to find out whether there is a network, where a download is not necessary
+REACH_S = 1.5  # to find out whether there is a network, where a download is optional
 NO_WEIGHTS = {b'version https://git-lfs': 'a Git LFS pointer', b'<!doctype': 'a web page', b'<html': 'a web page'}
 ABANDONED_S = 2 * TIMEOUT_S  # after which a part that nobody writes belongs to a process that was killed
 
@@ -72,13 +72,13 @@ def download(model: PublishedModel, folder: Path | None = None) -> tuple[Path, s
 def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) -> Path:
     """Download a file with a progress bar, or check the one that exists.
 
-    What a broken download has received stays beside the file, and the next one continues there; several processes write
-    parts of their own, and the last one to finish replaces the others' equal file. `digest` are the first digits of its
-    SHA-256, or all; '' checks nothing. `timeout` is in seconds without an answer. DownloadError if the file has another
-    hash, cannot be downloaded or cannot be written.
+    What a broken download has received stays beside the file, and the next one continues there. Each process writes a
+    part of its own, and the last one to finish replaces the others' equal file. `digest` has the first digits of the
+    file's SHA-256, or all; '' checks nothing. `timeout` is in seconds without an answer. DownloadError if the file has
+    another hash, cannot be downloaded or cannot be written.
     """
     if file.exists():
-        if not sha256(file).startswith(digest):
+        if digest and not sha256(file).startswith(digest):
             raise DownloadError(f'{file} already exists, but its SHA-256 does not begin with {digest}: remove it')
         return file
     elsewhere = f'download {url} elsewhere and copy it to {file}'
@@ -97,7 +97,7 @@ def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) ->
         with part.open('rb') as opened:
             start = opened.read(64).lstrip().lower()
         kind = next((kind for mark, kind in NO_WEIGHTS.items() if start.startswith(mark)), '')
-        if kind or not sha256(part).startswith(digest):
+        if kind or (digest and not sha256(part).startswith(digest)):
             part.unlink()
             found = f'the server sent {kind}' if kind else f'its SHA-256 does not begin with {digest}'
             raise DownloadError(f'{url}: the file was corrupted during download ({found}); try again, or {elsewhere}')
@@ -120,7 +120,7 @@ def is_reachable(url: str) -> bool:
 
     def ask() -> None:
         with suppress(OSError, HTTPException):
-            with suppress(urllib.error.HTTPError):  # an answer, too
+            with suppress(urllib.error.HTTPError):  # also an answer
                 open_url(urljoin(url, '/'), REACH_S, method='HEAD').close()
             answers.append(True)
 
@@ -131,7 +131,7 @@ def is_reachable(url: str) -> bool:
 
 
 def _claim(file: Path, part: Path) -> None:
-    """Take over the part of a download that ended; renaming it succeeds in one process alone."""
+    """Take over the part of a download that ended; renaming it succeeds in only one process."""
     for old in file.parent.glob(f'{glob.escape(file.name)}*{PART}'):
         with suppress(OSError):
             if old.name == file.name + PART or time.time() - old.stat().st_mtime > ABANDONED_S:
@@ -171,7 +171,7 @@ def _receive(url: str, part: Path, timeout: float) -> None:
 
 
 def open_url(url: str, timeout: float, headers: Mapping[str, str] | None = None, method: str = 'GET') -> Any:
-    """Open an address, `timeout` seconds without an answer; urllib's exceptions."""
+    """Open an address; `timeout` is in seconds without an answer. The exceptions are urllib's."""
     request = urllib.request.Request(url, headers={'User-Agent': 'vitpose', **(headers or {})}, method=method)
     return urllib.request.urlopen(request, timeout=timeout)
 
@@ -179,8 +179,8 @@ def open_url(url: str, timeout: float, headers: Mapping[str, str] | None = None,
 def _find_digest(url: str, file: Path) -> str:
     """Return the SHA-256 that the publisher states, or its first digits; '' if there is none.
 
-    OpenMMLab writes it into the file's name; a model hub has it in the Git LFS pointer, under `raw` in the URL, which
-    is kept beside the file; without the file it may be that of an older one.
+    OpenMMLab writes it into the file's name; a model hub has it in the Git LFS pointer, under `raw` in the URL. It is
+    kept beside the file; without the file it is read again, because the hub may have a newer file.
     """
     in_name, kept = _IN_NAME.search(url), file.with_name(f'{file.name}.sha256')
     if in_name or '/resolve/' not in url:

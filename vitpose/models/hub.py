@@ -93,7 +93,7 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
 
 
 def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[str, Any]:
-    """Make MMPose's description of keypoints; sides are told by names such as L_Eye, left_eye and 'left eye'."""
+    """Make MMPose's description of keypoints; sides are recognized by names such as L_Eye, left_eye and 'left eye'."""
     swaps = {'l': 'r', 'r': 'l', 'left': 'right', 'right': 'left'}
 
     def mirror(name: str) -> str:

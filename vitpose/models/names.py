@@ -84,7 +84,7 @@ def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
 
 
 def exported_file(name: str) -> Path:
-    """Return where the ONNX form of a name is: that of `vitpose models export` in the cache; a model's names share it.
+    """Return where `vitpose models export` writes the ONNX form of a name in the cache; a model's names share it.
 
     ValueError for a folder, whose weights may change.
     """

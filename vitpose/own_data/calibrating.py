@@ -42,7 +42,7 @@ def calibrate(
     """Fit probabilities to the validation set of a config, and write the checkpoint with them to `out`.
 
     `config` is an `mmengine.Config`, `checkpoint` one of its model, with our names of weights; `out` may be the same
-    file. `fast` fits a monotone map of the heatmaps' maxima alone. `dataset` is that of a model with several heads,
+    file. `fast` only fits a monotone map of the heatmaps' maxima. `dataset` is that of a model with several heads,
     `seed` that of jitter, background and training. ValueError if there are too few people, another number of
     keypoints, or the checkpoint does not fit.
     """

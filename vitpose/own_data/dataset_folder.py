@@ -51,12 +51,13 @@ def make_dataset(
 ) -> DatasetPlan:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
-    `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`,
-    unless there are `splits`, 'train' and 'val'.
-    Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `exif` says of
-    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. `say` is called with each line about what was
-    read and derived; findings are warnings. ValueError if the annotations cannot be split, most are unusable or too few
-    are left, or the checkpoint cannot be used; FailedError if `strict` and there is a finding.
+    `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`;
+    `splits`, 'train' and 'val', replace its result. Images are linked, or copied with `copy`. With `scale_labels`,
+    labels of resized images are scaled. `exif` says which image was labeled if EXIF data rotate it: 'upright' or
+    'stored'. `say` is called with each line about what was read and derived; findings are warnings.
+
+    ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint cannot be
+    used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = splits or _split(annotations, val, seed, by_image)
@@ -157,7 +158,7 @@ def make_joint_dataset(
 
 
 def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool, say: Callable[[str], None]) -> None:
-    """Say what was read, and warn of what is wrong. InputError or FailedError if no dataset is made of it."""
+    """Say what was read, and warn of what is wrong. InputError or FailedError if that rules out a dataset."""
     names = annotations.labels.names
     if annotations.unreadable:
         findings = [Finding('rows cannot be read', True, annotations.unreadable), *findings]

@@ -35,7 +35,7 @@ ESTIMATED_STEPS = 3  # of which the fastest counts
 
 
 class TrainingReportHook(Hook):
-    """Log an estimate of the time and more often, add TensorBoard where it is installed, and write report.html.
+    """Estimate the time, log more often, add TensorBoard where it is installed, and write report.html.
 
     The report has the predictions of each validation, and with the same pipeline those of at most `MAX_TRAINED`
     training samples at even intervals. A report that cannot be written is a warning. `score` is the name of the score
@@ -110,7 +110,7 @@ class TrainingReportHook(Hook):
 def open_as_validation(train: Any, val: Any) -> Any:
     """Return the samples of a training set, with the pipeline of the validation set of the same name.
 
-    Of combined sets, these are those of all members; without such a validation set, there are none.
+    Of combined sets, these are the samples of all members that have such a validation set.
     """
     pipelines = {member.metainfo['dataset_name']: member.pipeline for member in _find_readers(val)}
     parts = [copy(member) for member in _find_readers(train) if member.metainfo['dataset_name'] in pipelines]

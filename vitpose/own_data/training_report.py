@@ -25,7 +25,7 @@ from ..runs.training_log import best_checkpoint, read_curve
 NOTES = 'notes.txt'  # beside config or metainfo: what `vitpose dataset` derived, one line each
 SHOWN_IMAGES = 6  # worst and median ones
 SIDE_PX, QUALITY = 280, 80  # of a picture, and of its JPEG
-MARGIN = 0.4  # around the boxes in a picture, by their longer side
+MARGIN = 0.4  # around the boxes in a picture, as a share of their longer side
 WIDTH, HEIGHT, PAD = 640, 240, 44  # of the curve
 
 
@@ -69,7 +69,7 @@ def write_report(
     images: dict[str, list[Prediction]] = {}
     for row in held_out:
         images.setdefault(row.path, []).append(row)
-    # the image with the largest mean error by the side of its box is first
+    # first the image with the largest mean error relative to the side of the box
     ranked = sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
     start = max((len(ranked) - SHOWN_IMAGES) // 2, 0)
     groups = {f'{kind} held-out images': ranked[i : i + SHOWN_IMAGES] for kind, i in (('Worst', 0), ('Median', start))}

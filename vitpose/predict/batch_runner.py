@@ -8,14 +8,14 @@ import numpy as np
 
 from ..errors import InputError, warn
 
-SIZES = (1, 8, 32, 64)  # of batches on a GPU, and multiples of 64; only of these has a compiled network CUDA graphs
+SIZES = (1, 8, 32, 64)  # of batches on a GPU, besides multiples of 64; a compiled network has CUDA graphs of these
 MAX_SIZE = 1024  # from which 'auto' is halved
 
 
 class BatchRunner:
     """Run a model on crops; on a GPU batches are filled to few sizes, and halved if memory is too small for them.
 
-    A compiled model runs each size before the first batch, and larger batches in parts of 64.
+    There, a compiled model runs each size before the first batch, and larger batches in parts of 64.
 
     Args:
         model: of a `PosePredictor`.

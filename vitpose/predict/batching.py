@@ -21,7 +21,7 @@ FAR_FACTOR = 4.0  # factor by which a box may leave the range of the training se
 
 @dataclass
 class Work:
-    """A frame of N people on its way."""
+    """A frame whose N people are being predicted."""
 
     frame: Frame  # with its image, or an error
     poses: Poses  # `Batch.finish` fills in the keypoints
@@ -47,7 +47,7 @@ class Batch:
     """People of several frames."""
 
     crops: Any  # (B, h, w, 3) uint8 BGR, see `CropRule.empty`; the first ones are those of `people`
-    people: list[tuple[Work, int]] = field(default_factory=list)  # the frame of each person and its index there
+    people: list[tuple[Work, int]] = field(default_factory=list)  # the frame of each person, and the index in it
     cropping: list[tuple[Work, Future]] = field(default_factory=list)  # the tasks that write `crops`
     works: list[Work] = field(default_factory=list)  # frames whose first person, or absence of people, is in this batch
 
@@ -170,7 +170,7 @@ def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
         return None
     height, width = work.frame.image.shape[:2]
     shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (width * height)
-    most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # whose training set has whole images, too
+    most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # also trained on whole images
     far = shares[(shares * FAR_FACTOR < limits[0]) | (shares > most * FAR_FACTOR)]
     if not far.size:
         return None
@@ -218,7 +218,7 @@ def select_boxes(
             array = np.array(list(boxes) or np.zeros((0, 4)), np.float32)
             numbers = np.ones(len(array), np.float32) if scores is None else np.asarray(scores, np.float32)
         if array.shape[1:] != (4,) or numbers.shape != (len(array),):
-            raise ValueError('expected N x 4 numbers x1 y1 x2 y2, for one box [box]; and N scores, or None')
+            raise ValueError('expected N x 4 numbers x1 y1 x2 y2 (a single box as [box]), and N scores or None')
     except (TypeError, ValueError, OverflowError) as problem:
         raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {problem}') from problem
     x1, y1, x2, y2 = array.T

@@ -30,7 +30,7 @@ AUC_PX, AUC_STEPS = 30, 20  # as MMPose's AUC: the mean PCK at 0, 1.5, ... 28.5 
 
 @dataclass
 class Predicted:
-    """What predictions say of images, by the ids of `_read_truth`."""
+    """What predictions say about images, by the ids of `_read_truth`."""
 
     metainfo: dict[str, Any]
     results: list[dict[str, Any]] = field(default_factory=list)  # in COCO's format, after OKS-NMS
@@ -42,8 +42,8 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     """Return the scores of predictions.jsonl, or of keypoints.json beside it, and notes on what was left out.
 
     `coco/...` are COCO's, from -1 to 1, as MMPose's CocoMetric names them. The others take for each annotated person
-    the predicted box that overlaps most, each once. `PCK@...` and `AUC` are MMPose's, for people without prediction 0;
-    `EPE`, the mean distance in pixels, is of the others. `keypoints` has these and `labeled`, a count, by name.
+    the predicted box that overlaps most, each once. `PCK@...` and `AUC` are MMPose's; people without prediction count 0
+    in them, and not in `EPE`, the mean distance in pixels. `keypoints` has PCK, EPE and `labeled`, a count, by name.
     ValueError if one of the files cannot be read, or they do not belong together.
     """
     import_optional('pycocotools', 'vitpose eval')
@@ -56,7 +56,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     instances = _instances(annotations, rows, len(names))
     if missing := len({image['id'] for image in images} - predicted.people.keys()):
         of = f'{missing:,} of {len(images):,} images'
-        predicted.notes.append(f'{of} have no predictions: their people count')
+        predicted.notes.append(f'{of} have no predictions: their people count as missed')
     labeled, distances, sides = _distances(instances, predicted, {image['id']: image for image in images})
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(images), 'people': len(labeled), 'found': found}

@@ -51,13 +51,13 @@ class Poses:
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
         metainfo: the model's, as MMPose parses it: names, skeleton and colors; None for poses from elsewhere.
-        image: (H, W, 3) uint8 BGR, kept by `PosePredictor.__call__` alone.
+        image: (H, W, 3) uint8 BGR, only kept by `PosePredictor.__call__`.
         covariance: (N, K, 2, 2) float32 of x and y in image pixels squared, the spread of the heatmap around its peak;
             None unless it was asked for.
         expected_oks: (N,) float32, the object keypoint similarity that a calibrated model expects; None without one.
         presence: (N, K) float32, the probability that a keypoint is inside the crop; None unless the model was trained
             with presence, or calibrated.
-        visibility: (N, K) float32, that it is inside the crop and not occluded; None unless trained with presence.
+        visibility: (N, K) float32, the probability that it is inside and not occluded; None without presence.
     """
 
     keypoints: np.ndarray
@@ -112,9 +112,9 @@ class Poses:
         return draw_poses(image, self, self.metainfo, style)
 
     def to_supervision(self) -> Any:
-        """Return `supervision.KeyPoints`. ValueError without supervision.
+        """Return `supervision.KeyPoints`. ValueError if the package supervision is not installed.
 
-        Its data are boxes, box_scores, track_ids and what there is of `EXTRAS`. All people have the class 0.
+        Its data are boxes, box_scores, track_ids and the `EXTRAS` that there are. All people have the class 0.
         """
         kind = import_optional('supervision', 'Poses.to_supervision').KeyPoints
         has_new_name = 'keypoint_confidence' in kind.__dataclass_fields__  # since version 0.29

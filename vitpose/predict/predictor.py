@@ -82,7 +82,7 @@ class PosePredictor:
         self.detector = choose_detector(model, detector, **(detector_options or {}))
         self._is_one = isinstance(self.detector, TwoPassDetector)
         self.det_every = det_every or (FOLLOWED_FRAMES if self._is_one else 1)
-        self._is_told = False  # that a box is far smaller or larger than those of the training set
+        self._is_told = False  # whether a warning said that a box is far smaller or larger than in training
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._process: int | None = None  # the one that used it first
@@ -116,7 +116,7 @@ class PosePredictor:
                 `Poses.dropped`.
 
         Raises:
-            ValueError: an image cannot be read or predicted, or `boxes` are not such.
+            ValueError: an image cannot be read or predicted, or `boxes` has another form.
         """
         if not isinstance(images, list | tuple):
             is_iterator = isinstance(images, Iterator) and not hasattr(images, 'read')  # which files have

@@ -29,9 +29,9 @@ class Tracker:
     """Give people ids that they keep from frame to frame, by the overlap of boxes that move steadily.
 
     It uses C-BIoU of the package trackers with the times of the frames: a person who is hidden for up to a second keeps
-    the id at any frame rate; where frames are farther apart, one who is hidden in none. Every box with a score of at
-    least `score_threshold`, that of the detector, can start a track, and counts the same; one with a lower score, above
-    0.1, only continues a track.
+    the id at any frame rate; if frames are farther apart, only a person who is in both of them does. Every box with a
+    score of at least `score_threshold`, that of the detector, can start a track, and counts the same; one with a lower
+    score, above 0.1, only continues a track.
 
     A sequence is a video, a camera, or the images of one folder, also if other folders come in between. A video whose
     `index` does not rise starts again, as another sequence. Ids count from 0 and are not used again in another

@@ -38,7 +38,7 @@ def markdown(title: str, rows: Mapping[str, str], paragraphs: Sequence[str] = ()
 
 
 def figures_table(title: str, *headings: str, caption: str | None = None, fold_names: bool = True) -> Any:
-    """Return a rich table of names and right-aligned figures; where it is too narrow, names or else figures fold."""
+    """Return a rich table of names and right-aligned figures; in a narrow terminal names fold, or figures instead."""
     from rich import box
     from rich.table import Table
 

@@ -13,15 +13,15 @@ from .command import run_logged
 from .training_log import parse_score, parse_step
 
 LOG = 'train.log'
-ESTIMATE = 'estimate: '  # before the text of a line of the log that is shown, too
-MEMORY_SHARE = 0.85  # of the free memory that a batch may fill
-MEASURED_BATCHES = (2, 6)  # whose memory and time tell those of larger batches
+ESTIMATE = 'estimate: '  # in a line of the log, before text that is also shown
+MEMORY_SHARE = 0.85  # share of the free memory that a batch may fill
+MEASURED_BATCHES = (2, 6)  # from whose memory and time those of larger batches are extrapolated
 # -9: on Linux, killed most likely because memory ran out
 _NO_MEMORY = re.compile(r"out of memory|OutOfMemory|can't allocate memory|exitcode: -9\b", re.IGNORECASE)
 
 
 def report_name(dataset: str | None) -> str:
-    """Return the name of a run's report, of several that of a dataset."""
+    """Return the name of a run's report, or of that of one of several datasets."""
     return f'report_{dataset}.html' if dataset else 'report.html'
 
 

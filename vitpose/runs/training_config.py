@@ -33,7 +33,7 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
     if missing:
         raise InputError(f'{path}: expected a training config, but it has no {", ".join(missing)}')
     score = score[0] if isinstance(score, list | tuple) else score
-    # MMEngine removes the spaces in options, as that of --patience
+    # MMEngine removes spaces in options, such as --patience sets
     if not isinstance(score, str) or score == 'auto' or ' ' in score:
         expected = "expected the name of a score, without spaces, such as 'coco/AP'"
         raise InputError(f'{path}: default_hooks.checkpoint.save_best={score!r}: {expected}')
@@ -75,7 +75,7 @@ def members(settings: Any) -> Iterator[Any]:
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:
     """Return the epochs between validations, of which there are ten, and the steps of the warm-up, a tenth of all.
 
-    `steps` are those of an epoch.
+    `steps` are those of an epoch; the warm-up has at least `MIN_WARM_UP` and at most `max_warm_up`.
     """
     return max(epochs // 10, 1), max(min(max_warm_up, steps * epochs // 10), MIN_WARM_UP)
 

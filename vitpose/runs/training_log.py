@@ -71,9 +71,9 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
         elif name in record:
             curve.score.append((minutes, record[name]))
     # the scalars do not count the iterations after the last logged one of an epoch
-    (log,) = files[-1].parents[1].glob('*.log')
-    for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
-        curve.iterations = step.epoch * step.iterations
+    for log in files[-1].parents[1].glob('*.log'):
+        for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
+            curve.iterations = step.epoch * step.iterations
     return curve
 
 

@@ -59,7 +59,7 @@ def load_tokens(vit: LoadingViT) -> None:
 
 
 def extract_tokens(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
-    """Return a teacher's tokens (T, W) as they join its grid, and their origin. ValueError unless one ViT has any."""
+    """Return a teacher's tokens (T, W) as they join its grid, and their origin. ValueError unless one ViT has some."""
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
         fix = "with the teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"

@@ -153,7 +153,7 @@ def write_safetensors(path: Path, weights: Weights, meta: dict[str, Any]) -> Non
 
 
 def write_folder(path: Path, weights: Weights, config: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically; it must not contain files."""
+    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically; it must be new or empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         part = Path(temporary, path.name)

@@ -32,9 +32,10 @@ def find_resume_checkpoint(
     """Find the checkpoint from which to continue the run that started last in a folder.
 
     This is the checkpoint that `last_checkpoint` names or, if that one is damaged or belongs to a different run, the
-    newest complete (readable) one, next to it or in `out`. Without `run_id`, the first complete one decides the run.
+    newest complete (readable) one, next to it or in `out`. Without `run_id`, the first complete one in this order tells
+    which run that is.
 
-    Returns the path, None if there are no checkpoints, and a message for each damaged or other run's checkpoint.
+    Returns the path, None if there are no checkpoints, and a message per checkpoint that is damaged or of another run.
     ValueError if there are checkpoints, but none of this run is complete.
     """
     named, run = (f.read_text('utf-8') if f.is_file() else None for f in (folder / LAST_CHECKPOINT, folder / RUN_ID))

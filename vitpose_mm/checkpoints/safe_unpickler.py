@@ -7,7 +7,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,7 +53,7 @@ class Array(np.ndarray):
 
 
 class UnreadHistory:
-    """What MMEngine's log values are read as where MMEngine is not imported, and nobody needs them."""
+    """Stands for MMEngine's log values where MMEngine is not imported: nothing there reads them."""
 
     min = max = current = mean = None
 
@@ -73,10 +73,12 @@ ALLOWED_GLOBALS: dict[str, Any] = {
     'numpy._core.multiarray.scalar': lambda dtype, content: np.frombuffer(content, dtype.plain)[0],
     # also in torch's own list
     'collections.OrderedDict': OrderedDict,
+    'collections.Counter': Counter,  # in the state of MMEngine's MultiStepLR
     'builtins.set': set,
     'builtins.complex': complex,
     '_codecs.encode': lambda text, codec: text.encode('latin1'),  # bytes
     'torch.Size': torch.Size,
+    'torch.device': torch.device,
     'torch._utils._rebuild_tensor': torch._utils._rebuild_tensor,
     'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
     'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
@@ -100,7 +102,8 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) ->
         options = dict(map_location=map_location, mmap=(_is_archive(path) and mmap) or None)
         if SAFE_TORCH:
             return _load_allowed(path, options)
-        _log_once(f'torch {torch.__version__} cannot read untrusted files safely: vitpose_mm does, see SECURITY.md')
+        reason = f'torch {torch.__version__} cannot read untrusted files safely'
+        _log_once(f'{reason}: vitpose_mm reads them itself, see SECURITY.md')
         load = lambda *args, **options: Unpickler(*args, **options).load()  # noqa: E731
         reader = SimpleNamespace(__name__='', Unpickler=Unpickler, load=load)
         return torch.load(str(path), weights_only=False, pickle_module=reader, **options)

@@ -91,8 +91,8 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
 class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
     """MMPose's `MSRAHeatmap`, the classic codec, decoding a batch at a time.
 
-    Arguments and the error for the kernel size, here of DARK's blur, are those of `BatchUDPHeatmap`, and `unbiased`:
-    DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a quarter of a cell.
+    `unbiased` encodes and decodes as DARK, instead of rounding targets to whole cells and moving maxima by a quarter of
+    a cell. `BatchUDPHeatmap` explains the other arguments, and the error for the kernel size, here of DARK's blur.
     """
 
     def __init__(

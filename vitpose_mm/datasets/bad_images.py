@@ -22,8 +22,8 @@ class ImageChecks(BaseDataset):
         on_bad_image: what to do with an image that is missing, empty, truncated or unreadable: 'raise' an error that
             names the file, or 'skip' it: the next sample whose image can be read takes its place. This depends on the
             files alone, so a resumed run trains on the same samples. Each such image is logged once and listed in
-            `bad_images.txt` beside the run's log, with annotation file and reason; more bad images than 1% of the
-            dataset's samples end the run. Without a log file, each process counts separately.
+            `bad_images.txt` beside the run's log, with annotation file and reason; more than one, and more than 1% of
+            the dataset's samples, end the run. Without a log file, each process counts separately.
         *args, **kwargs: of the dataset.
 
     Raises:

@@ -105,7 +105,7 @@ def build_member(cfg: dict) -> BaseDataset:
 
 
 def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:
-    """Check that there is one ratio >= 0 per member, one of them > 0; else a ValueError names `argument`."""
+    """Check that there is one ratio >= 0 per member, at least one > 0; else a ValueError names `argument`."""
     if len(ratios) != members:
         raise ValueError(
             f'{argument}={list(ratios)} has {len(ratios)} numbers for {members} datasets: give one per dataset'

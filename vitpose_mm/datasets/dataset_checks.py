@@ -30,7 +30,8 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
       annotated boxes in both modes and keeps bad detected boxes.) Boxes are checked after MMPose's clipping to the
       last pixel of the image; boxes that MMPose does not clip (detections of `bbox_file`, hands) are compared
       with the image size. The MPII file has no image sizes, so only the area is checked there.
-    - A field that MMPose takes for granted, as a unique `id`, raises an error that names file, row and field.
+    - A missing or wrong field that MMPose takes for granted, such as a unique `id`, raises an error that names file,
+      row and field.
     - A keypoint that is not finite raises an error in both modes.
     - A dataset without any instance left raises an error.
     - An image that is missing, empty, truncated or unreadable raises an error that names the file, or is skipped in

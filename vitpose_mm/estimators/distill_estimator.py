@@ -33,7 +33,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         keypoints: if the teacher has other keypoints, dict(student=..., teacher=...[, names=...]): the datasets of
             both, as the name of a registered class or a metainfo dict. Keypoints of the same name are matched, or those
             in `names`, {student's: teacher's}; the student learns the others from the labels only.
-        kwargs: of `TopdownPoseEstimator`; the head must be a heatmap head.
+        **kwargs: of `TopdownPoseEstimator`; the head must be a heatmap head.
 
     Raises:
         ValueError: no heatmap head, a teacher without files, or keypoints that cannot be matched; in training, a

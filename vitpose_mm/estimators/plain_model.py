@@ -57,7 +57,7 @@ def split_config(cfg: Config, dataset: str) -> Config:
     hooks = cfg.get('default_hooks', {})
     split['default_hooks'] = {name: hooks[name] for name in KEPT_HOOKS if name in hooks}
     classes = dataset_class(settings[0]['dataset']).__mro__
-    # of MMPose's class, by which its inferencers choose a detector
+    # the name of MMPose's class, by which its inferencers choose a detector
     name = next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)
     split |= dict(data_mode='topdown', dataset_type=name, model=model)
     for part in tests:

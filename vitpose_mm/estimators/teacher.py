@@ -16,7 +16,8 @@ from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.safe_load import load_weights
 from ..checkpoints.validation import load_strictly
 from ..heads import MultiDatasetHead
-from ..optim.autocast import DTYPES, has_bfloat16
+from ..optim.autocast import DTYPES
+from ..torch_support import has_bfloat16
 from .multi_dataset_estimator import MultiDatasetPoseEstimator
 
 
@@ -30,8 +31,8 @@ class Teacher:
     Args:
         config: config file of the teacher.
         checkpoint: its weights, of any origin that the config's model loads, without unused keys.
-        precision: 'float32', or 'bfloat16' or 'float16' for autocast; independent of the student's. Where a
-            processor only emulates bfloat16, float32.
+        precision: 'float32', or 'bfloat16' or 'float16' for autocast; independent of the student's. On a processor
+            that only emulates it, bfloat16 means float32.
 
     Raises:
         ValueError: no config or no checkpoint is given, or the precision is unknown.

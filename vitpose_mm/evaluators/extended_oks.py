@@ -19,9 +19,9 @@ def extended_oks(
 ) -> np.ndarray:
     """Compute the extended OKS of people (N,), a mean over their labeled keypoints; all arguments are (N, K).
 
-    A keypoint counts its similarity with the label, as in the OKS, if it is inside the crop and predicted so, its
-    `presence` being at least `threshold`; 1 if it is neither; and 0 otherwise. `is_labeled` None: all are. A person
-    without labels has NaN.
+    A keypoint is predicted as inside the crop if its `presence` is at least `threshold`. It counts its similarity with
+    the label, as in the OKS, if it is inside and predicted so, 1 if it is neither, and else 0. By default all keypoints
+    are labeled. A person without labels has NaN.
     """
     is_predicted = presence >= threshold
     scores = np.where(is_inside & is_predicted, similarities, is_inside == is_predicted)
@@ -36,10 +36,10 @@ class ExtendedOKS(BaseMetric):
 
     It reads labels and areas as COCO's evaluation does: from `raw_ann_info`, or else from the instances of the dataset,
     whose area is then 0.53 of the box. Without `keypoints_presence`, all keypoints are predicted as inside. People
-    without labeled keypoints do not count. ValueError if there is nobody else, or the dataset has no sigmas.
+    without labeled keypoints do not count. ValueError if nobody counts, or the dataset has no sigmas.
 
     Args:
-        threshold: of the presence, in [0, 1].
+        threshold: presence in [0, 1] from which a keypoint is predicted as inside.
         **options: `collect_device` and `prefix` of MMEngine's metrics.
     """
 

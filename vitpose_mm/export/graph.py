@@ -58,9 +58,9 @@ class DecodingGraph(nn.Module):
     Args:
         codec: of the heatmaps.
         indices: the keypoints to return; None for all.
-        confidence: what makes probabilities of the scores; None leaves the maxima.
-        has_covariance: return covariances, too.
-        presence: what tells whether keypoints are there and visible; None for nothing.
+        confidence: turns the scores into probabilities; None leaves the maxima.
+        has_covariance: also return covariances.
+        presence: tells whether keypoints are there and visible; None leaves this out.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class DecodingGraph(nn.Module):
     def forward(self, heatmaps: Tensor, features: Tensor | None = None) -> tuple[Tensor, ...]:
         """Decode heatmaps (B, C, Hm, Wm) to keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
 
-        They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,), the presence and the
-        visibility (B, K), which take `features` (B, C, Hp, Wp).
+        The extras are covariances (B, K, 2, 2) in input pixels squared; and expected OKS (B,), presence and visibility
+        (B, K), which need `features` (B, C, Hp, Wp).
         """
         return self.judge(heatmaps, features, peaks=self.codec.locate(heatmaps))
 
@@ -107,7 +107,7 @@ def judged_names(confidence: nn.Module | None, presence: nn.Module | None) -> li
 
 
 class PoseGraph(nn.Module):
-    """From crops to keypoints, and the heatmaps between."""
+    """From crops to keypoints and the heatmaps in between."""
 
     def __init__(self, network: HeatmapGraph, decoding: DecodingGraph):
         super().__init__()

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 MIN_CALIBRATION_CROPS = 200  # crops to calibrate with
-CROPS_PER_BATCH, RANKING_CROPS = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
+CROPS_PER_BATCH = 16
+RANKING_CROPS = 64  # the worst crops, by which layers are ranked
 
 
 class _SignalStack(ctypes.Structure):
@@ -48,7 +49,7 @@ def quantize(
         crops: inputs of the model to calibrate with, at least `MIN_CALIBRATION_CROPS`.
         accuracy_drop: how much the mean `accuracy` may fall; if it falls more, the layers that cost most stay in fp32,
             and smooth quantization is left out. None to quantize all.
-        accuracy: from heatmaps of n crops and their numbers to the accuracy of each (n,); with `accuracy_drop`.
+        accuracy: maps heatmaps of n crops and the crops' indices to the accuracy of each (n,); for `accuracy_drop`.
 
     Raises:
         ValueError: too few crops, no layer left in int8, or NNCF is not installed.
@@ -101,7 +102,7 @@ def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
     if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            '--precision int8 calibrates with people in the images that it will see, at least '
+            '--precision int8 calibrates with people in images like those to predict, at least '
             f'{MIN_CALIBRATION_CROPS}, and found {count}: pass more with --images, and --boxes for several people per '
             'image'
         )

@@ -20,13 +20,14 @@ Example = Tensor | tuple[Tensor, ...]
 
 MIN_TORCH = '2.6'  # the first torch whose exporter keeps the batch size dynamic with windowed attention
 MAX_WEIGHT_BYTES = 1_900_000_000  # in one file: protobuf reads up to 2 GiB
+MIN_STORED_VALUES = 1024  # of a weight, to be stored in fp16 or int8
 HEATMAPS, FEATURES = 'heatmaps', 'features'
 
 
 def write_onnx(graph: Graph, example: Example, file: Path, stored: Mapping[str, str], precision: str = 'fp32') -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
-    Heatmaps are an inner value of this name in a graph that decodes. ValueError for an old torch or a missing package.
+    In a graph that decodes, 'heatmaps' is an inner value. ValueError if torch is too old or a package is missing.
 
     Args:
         graph: on the CPU, in fp32.
@@ -106,11 +107,11 @@ def with_heatmaps(file: Path) -> Path:
     return copy
 
 
-def store_weights(model: Any, precision: str, smallest: int = 1024) -> None:
-    """Store the weights of an `onnx.ModelProto` of at least `smallest` values in 'fp16' or 'int8', in place.
+def store_weights(model: Any, precision: str) -> None:
+    """Store the weights of an `onnx.ModelProto`, except small ones, in 'fp16' or 'int8', in place.
 
-    They are computed with in fp32: a runtime computes the fp32 weights once, when it loads the file. In int8, each
-    slice of a matrix or kernel has its own scale, along the axis that loses less; vectors are stored in fp16.
+    A runtime converts them to fp32 once, when it loads the file, and computes in fp32. In int8, each slice of a matrix
+    or kernel has its own scale, along the axis that loses less; vectors are stored in fp16.
     """
     import numpy as np
     import onnx
@@ -119,7 +120,7 @@ def store_weights(model: Any, precision: str, smallest: int = 1024) -> None:
     nodes, scales = [], []
     for weight in model.graph.initializer:
         values, name = numpy_helper.to_array(weight), weight.name
-        if values.dtype != np.float32 or values.size < smallest:
+        if values.dtype != np.float32 or values.size < MIN_STORED_VALUES:
             continue
         if precision == 'fp16' or values.ndim < 2:
             weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}_fp16'))

@@ -34,7 +34,7 @@ def write_openvino(
         file: FILE.xml.
         stored: strings for its rt_info, by key.
         half: store weights in fp16.
-        change: of the network's `openvino.Model`, before the decoding is attached: quantization.
+        change: applied to the network's `openvino.Model` before the decoding is attached, such as quantization.
     """
     try:
         import openvino

@@ -17,15 +17,15 @@ from .batch_targets import ALL, Index, keypoint_labels
 
 @MODELS.register_module()
 class ConfidenceHead(Confidence):
-    """Predict how good the keypoints of the decoder are; no gradient of it reaches the decoder or the backbone.
+    """Predict how good the decoder's keypoints are; its gradients reach neither the decoder nor the backbone.
 
     The training pipeline needs `KeypointTarget`. `vitpose calibrate` trains the same on held-out people, which gives
     better probabilities: on its own training images a model is right more often.
 
     Args:
         in_channels, num_keypoints: set by the head that has it.
-        sigma: of the keypoint similarity, in parts of the person's scale.
-        loss_weight: of its loss.
+        sigma: that of the keypoint similarity, relative to the person's scale.
+        loss_weight: weight of its loss.
         width, dropout: as in `Confidence`.
     """
 
@@ -44,7 +44,7 @@ class ConfidenceHead(Confidence):
     def loss(
         self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample], index: Index = ALL
     ) -> dict[str, Tensor]:
-        """Compute `loss_confidence` of some samples of a batch, which are at `index`; there may be none.
+        """Compute `loss_confidence` of the samples at `index` of a batch; there may be none.
 
         Its batch norms see the whole batch: detached heatmaps (B, K, Hm, Wm) of `codec`, and features (B, C, Hp, Wp).
         """

@@ -32,7 +32,7 @@ class DecoderHead(HeatmapHead):
 
     may_be_absent = False
     filled: bool | None = None  # see `check_filled`
-    calibration: nn.Module | None = None  # in tests alone, see `use_calibrations`
+    calibration: nn.Module | None = None  # only in tests, see `use_calibrations`
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class DecoderHead(HeatmapHead):
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
-        calibration = pop_prefix(weights, PREFIX)  # holds for the checkpoint's weights alone, see `use_calibrations`
+        calibration = pop_prefix(weights, PREFIX)  # only holds for the checkpoint's weights, see `use_calibrations`
         calibration.pop(FINGERPRINT, None)
         if self.confidence is not None and calibration:
             shapes = {key: value.shape for key, value in self.confidence.state_dict().items()}
@@ -130,8 +130,7 @@ class DecoderHead(HeatmapHead):
 
         ValueError if the loaded checkpoint has no decoder.
         """
-        if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are absent
-            check_filled(self)
+        check_filled(self)
         return super().forward(feats).float()
 
     def predict(
@@ -140,10 +139,10 @@ class DecoderHead(HeatmapHead):
         batch_data_samples: Sequence[PoseDataSample],
         test_cfg: dict | None = None,
     ) -> Any:
-        """Predict as MMPose's `HeatmapHead`, and what a calibration or presence says about the keypoints.
+        """Predict as MMPose's `HeatmapHead`, and add what a calibration or presence says about the keypoints.
 
-        `keypoint_scores` are then probabilities, and the instances have `expected_oks`; with presence, they have
-        `keypoints_presence` and `keypoints_visibility` (1, K).
+        With a calibration, `keypoint_scores` are probabilities, and the instances have `expected_oks` (1,) and
+        `keypoints_presence` (1, K); with presence, they have `keypoints_presence` and `keypoints_visibility` (1, K).
         """
         test_cfg = test_cfg or {}
         presence = self.presence if self.presence is not None and self.presence.filled is not False else None

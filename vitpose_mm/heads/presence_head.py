@@ -22,9 +22,9 @@ FIELDS = dict(scores='keypoint_scores', presence='keypoints_presence', visibilit
 class PresenceHead(Presence):
     """Learn which keypoints are inside the crop, and which of them are visible.
 
-    A labeled keypoint outside the crop is nowhere. One without label may be anywhere: it does not count. Nor does one
-    without visibility flag count for the visibility. No gradient of it reaches the decoder or the backbone; they learn
-    by the head's own loss that the heatmap of a keypoint that is nowhere is empty.
+    A labeled keypoint outside the crop is nowhere. An unlabeled one may be anywhere, so it does not count; one without
+    a visibility flag does not count for the visibility. The gradients reach neither the decoder nor the backbone: these
+    learn by the head's own loss that the heatmap of a keypoint that is nowhere is empty.
     """
 
     filled: bool | None = None  # see `check_filled`
@@ -32,7 +32,7 @@ class PresenceHead(Presence):
     def loss(
         self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample], index: Index = ALL
     ) -> dict[str, Tensor]:
-        """Compute `loss_presence` of the samples, which are those of the batch at `index`; see `ConfidenceHead.loss`.
+        """Compute `loss_presence` of the samples at `index` of a batch; see `ConfidenceHead.loss`.
 
         It is the cross-entropy of whether a keypoint is at a cell or nowhere, plus that of whether it is visible.
         """

@@ -16,7 +16,7 @@ from .bare_model import bare_model
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compile backbone, head and teacher with the arguments in a config's `compile`, a dict or True.
+    """Compile the parts of `compile_network` with the arguments in a config's `compile`, a dict or True.
 
     MMEngine would compile the whole training step, again for each change in a sample's metainfo, or fail. As MMEngine,
     the hook compiles nothing in tests.
@@ -32,7 +32,10 @@ class CompileHook(Hook):
 
 
 def compile_network(model: Any, options: bool | dict) -> list[str]:
-    """Compile the parts of a model in place, except multi-dataset heads; return the names of the parts."""
+    """Compile backbone and head of a model and of its teacher, in place; return the names of these parts.
+
+    A multi-dataset head and MMPose's heads are not compiled.
+    """
     check_torch('2.2', 'compile')
     parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
     if isinstance(teacher := getattr(model, 'teacher', None), Teacher):

@@ -22,7 +22,7 @@ class DatasetMixHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Start at zero for the datasets, then for heads without a dataset."""
+        """Start at zero for each dataset, and for heads without a dataset."""
         head = bare_model(runner).head
         names = [name for name, _ in find_named_members(runner.train_dataloader.dataset)]
         self.names = list(dict.fromkeys([*names, *getattr(head, 'heads', ())]))

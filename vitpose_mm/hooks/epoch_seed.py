@@ -33,7 +33,8 @@ class EpochSeedHook(Hook):
     Args:
         seed: integer >= 0, or None for `randomness.seed` of the config or, after a resume, of the checkpoint.
 
-    ValueError: the seed is invalid; before training: the loop has no epochs or the batches have no sampler.
+    Raises:
+        ValueError: the seed is invalid; before training: the loop has no epochs or the batches have no sampler.
     """
 
     priority = 'VERY_HIGH'
@@ -60,7 +61,7 @@ class EpochSeedHook(Hook):
             loader.batch_sampler.sampler.seed = self._run_seed
         loader.generator = torch.Generator()  # the loader draws when its workers start, which may be within an epoch
         loader.batch_sampler.sampler = SeedingSampler(loader.batch_sampler.sampler, loader.batch_sampler.batch_size)
-        loader.dataset.__getitems__ = partial(load_batch, loader.dataset)  # torch calls it, if it is there
+        loader.dataset.__getitems__ = partial(load_batch, loader.dataset)  # torch calls it if there is one
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Skip completed batches; seed the remaining ones, and samplers that draw from torch's generator."""
@@ -101,7 +102,7 @@ class SeedingSampler:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[SeededIndex]:
-        """Return the remaining indices."""
+        """Yield the remaining indices."""
         for position, index in itertools.islice(enumerate(self.sampler), self.skipped * self.batch_size, None):
             seeded = SeededIndex(index)
             seeded.seeds = (*self.seeds, position // self.batch_size)

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-UNITS, STEPS = 1024, 32  # of a pixel: to which OpenCV rounds products of the matrix, and then positions
+UNITS, STEPS = 1024, 32  # per pixel: to these OpenCV rounds the products of the matrix, and then positions
 
 
 def warp_affine(image: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Crop as `cv2.warpAffine` with INTER_LINEAR, whose positions these are; gray levels differ by at most 1.
+    """Crop as `cv2.warpAffine` with INTER_LINEAR, at equally rounded positions; gray levels differ by at most 1.
 
     An image (3, H, W) of any type, fp64 `matrices` (N, 2, 3) on its device, from image pixels to crop pixels, and the
     `size` (w, h) of the crops -> (N, 3, h, w) fp32 in whole gray levels, black outside of the image.

@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class FoldedClassicDecoder(nn.Module):
-    """Blocks, a transposed convolution and its batch norm, as one product each; the last layer precedes the shuffle."""
+    """Each block, a deconvolution with batch norm, is one product; the last layer runs before the last shuffle."""
 
     def __init__(self, blocks: list[tuple[nn.ConvTranspose2d, nn.Module]], final_layer: nn.Conv2d):
         super().__init__()

@@ -15,7 +15,7 @@ HEATMAP_STRIDE = 4  # of the simple decoder, in input pixels
 
 
 def head_datasets(parts: ModelParts) -> list[str]:
-    """Return each decoder's dataset or ''; beside experts a single one is the first's, as in transformers' files."""
+    """Return the dataset of each decoder; without a name that of the first expert, as in transformers' files, or ''."""
     return [name or (parts.experts[0] if parts.experts else '') for name in parts.heads]
 
 

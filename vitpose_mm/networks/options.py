@@ -43,7 +43,7 @@ def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None
 def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | None]:
     """Return the experts' datasets in order, an expert's number of outputs, and whose copy new experts start as.
 
-    Without experts: (), 0, None. ValueError for an unknown or missing key, no or a repeated name, or a bad `new_from`.
+    Without experts: (), 0, None. ValueError for an unknown or missing key, no or repeated names, or a bad `new_from`.
     """
     if experts is None:
         return (), 0, None

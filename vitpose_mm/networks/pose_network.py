@@ -17,8 +17,8 @@ class HeatmapNetwork(nn.Module, ABC):
     """What prediction needs of a network."""
 
     rgb: bool  # whether it takes RGB rather than BGR
-    mean: Tensor | None  # (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization
-    std: Tensor | None  # (3, 1, 1), per channel that is divided by; None without normalization
+    mean: Tensor | None  # (3, 1, 1), subtracted per channel, in 0 to 255; None without normalization
+    std: Tensor | None  # (3, 1, 1), each channel is divided by it; None without normalization
     folded: nn.Module | None = None  # runs instead of the decoder, see `folded.fold`
 
     @abstractmethod
@@ -54,8 +54,8 @@ class HeatmapNetwork(nn.Module, ABC):
 class PoseNetwork(HeatmapNetwork):
     """A plain ViT and one decoder.
 
-    `shift_heatmap` shifts the heatmaps of mirrored images by a cell, as without UDP; `mean`, `std` and `rgb` as in
-    `HeatmapNetwork`, with three numbers each.
+    `shift_heatmap` shifts the heatmaps of mirrored images by a cell, as models without UDP need. `mean`, `std` and
+    `rgb` are those of `HeatmapNetwork`; mean and standard deviation have three numbers each.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class AutocastOptimWrapper(SkipsNonFinite, AmpOptimWrapper):
             clip_grad.
 
     Raises:
-        ValueError: dtype is another, or float16 is used without CUDA.
+        ValueError: dtype is unknown, or float16 is used without CUDA.
         TypeError: loss_scale is not 'dynamic', a number or a dict.
     """
 

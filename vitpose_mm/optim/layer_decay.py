@@ -45,8 +45,8 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         TypeError: `paramwise_cfg`, `custom_keys` or one of its values is not a dict.
-        ValueError: an option or factor is unknown or out of range, the model has no ViT or trains ViTs of different
-            depths, or a ViT has freeze='all_but_token' and more than its token trains.
+        ValueError: an option or factor is unknown or out of range, the optimizer has no `lr`, the model has no ViT or
+            trains ViTs of different depths, or a ViT has freeze='all_but_token' and more than its token trains.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:

@@ -39,7 +39,7 @@ class MaskedAutoencoder(BaseModel):
     Args:
         backbone: config of a `ViT` whose stride is the patch size, with full attention and without knowledge token.
             Its position table is fixed to sines and cosines.
-        decoder: any of dict(dim=512, depth=8, heads=16).
+        decoder: arguments of `MaskedDecoder`, by default dict(dim=512, depth=8, heads=16).
         mask_ratio: share of masked patches, in (0, 1).
         data_preprocessor: normalizes the images; the targets are patches of the normalized image.
         init_cfg: MMEngine's.

@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import numpy as np
 import pytest
@@ -39,7 +39,9 @@ def content():
     weights = OrderedDict((name, (torch.randn(3, 5) * 3).to(getattr(torch, name))) for name in names)
     weights |= dict(view=shared[1:4, ::2], transposed=shared.T, scalar=torch.tensor(2.5), empty=torch.empty(0, 3))
     weights['parameter'] = torch.nn.Parameter(torch.ones(2))
-    return dict(state_dict=weights, meta=dict(epoch=3, names=['a', 'b'], text='x'), optimizer=[1.5, None, True])
+    schedule = dict(milestones=Counter({170: 1, 200: 1}), device=torch.device('cpu'))  # as of MMEngine's MultiStepLR
+    meta = dict(epoch=3, names=['a', 'b'], text='x')
+    return dict(state_dict=weights, meta=meta, optimizer=[1.5, None, True], param_schedulers=[schedule])
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ def test_no_compiler(problems, monkeypatch, tmp_path):
     assert 'no C compiler (cc)' in problems() and 'no C++ compiler (c++)' in problems()
 
 
+def test_an_empty_variable_names_no_compiler(problems, monkeypatch):
+    before = problems()
+    for name in ('CC', 'CXX'):
+        monkeypatch.setenv(name, '')
+    assert problems() == before
+
+
 def test_old_compiler_and_no_headers(problems, monkeypatch, tmp_path):
     (tmp_path / 'old').write_text('#!/bin/sh\necho "unrecognized command line option -std=c++20" >&2; exit 1\n')
     (tmp_path / 'old').chmod(0o755)

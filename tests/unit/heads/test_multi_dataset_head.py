@@ -160,8 +160,22 @@ def test_a_head_missing_in_the_checkpoint_predicts_only_after_training():
     for call in (lambda: head(feats), lambda: head.predict(feats, samples('aic'))):
         with pytest.raises(ValueError, match="no decoder for dataset 'aic', so its head has random weights"):
             call()
-    head.loss(feats, samples('aic'))
+    head.train().loss(feats, samples('aic'))
+    head.eval().predict(feats, samples('aic'))
+
+
+def test_a_member_with_a_new_last_layer_predicts_only_after_training():
+    heads = dict(HEADS, coco=dict(HEADS['coco'], out_channels=9))
+    source = build(heads=heads).state_dict()
+    heads['coco'] = dict(HEADS['coco'], allow_new_final_layer=True)
+    head, feats = build(heads=heads, default_dataset='coco'), features(1)
+    load_strictly(head, source)
     head.predict(feats, samples('aic'))
+    for call in (lambda: head(feats), lambda: head.predict(feats, samples('coco'))):
+        with pytest.raises(ValueError, match='this ClassicHead has random values'):
+            call()
+    head.train().loss(feats, samples('coco'))
+    head.eval().predict(feats, samples('coco'))
 
 
 def test_a_checkpoint_without_any_head_is_refused():

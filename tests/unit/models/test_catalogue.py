@@ -83,6 +83,13 @@ def test_a_decoder_of_several_is_decoded_as_there(name):
     assert metainfo['objects'] == ('person' if 'wholebody' in name else None)
 
 
+def test_the_authors_models_for_two_datasets_are_decoded_as_they_tested_them():
+    """Their configs ViTPose_*_aic_256x192.py and ViTPose_*_crowdpose_256x192.py have no UDP; the other ones have."""
+    codecs = {(model.dataset, model.codec) for model in MODELS.values() if model.name.startswith('authors/')}
+    assert {dataset for dataset, codec in codecs if codec} == {'AI Challenger', 'CrowdPose'}
+    assert {dataset for dataset, codec in codecs if not codec} == {'COCO', 'MPII'}
+
+
 def test_names():
     models = list(MODELS.values())
     for name, expected, dataset in (

@@ -46,6 +46,14 @@ def test_the_terms_are_said_once(published, tmp_path, caplog):
         assert said.startswith(f'{PUBLISHED.name}: Apache-2.0; trained on ImageNet')
 
 
+def test_nothing_is_hashed_without_a_published_hash(published, tmp_path, monkeypatch):
+    """That would take seconds in each run."""
+    monkeypatch.setattr('vitpose.models.download.sha256', lambda path: pytest.fail('hashed'))
+    published.files['/a.pth'] = CONTENT
+    for _ in range(2):
+        assert fetch(f'{published.address}/a.pth', tmp_path / 'a.pth').read_bytes() == CONTENT
+
+
 def test_a_hub_redirects_and_has_the_hash_in_a_pointer_which_is_kept(published, tmp_path, caplog):
     published.redirects[HUB] = f'{published.address}/blob'
     published.files |= {'/blob': CONTENT, HUB.replace('resolve', 'raw'): POINTER}

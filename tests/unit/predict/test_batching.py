@@ -51,7 +51,7 @@ def test_no_boxes(boxes):
 @pytest.mark.parametrize(
     ('boxes', 'scores', 'reason'),
     [
-        ([0, 0, 9, 9], None, r'boxes \[0, 0, 9, 9\] with .*: expected N x 4 numbers x1 y1 x2 y2, for one box \[box\]'),
+        ([0, 0, 9, 9], None, r'boxes \[0, 0, 9, 9\] with .*: expected N x 4 .* \(a single box as \[box\]\)'),
         ([[0, 0, 9, 9]], [1, 1], r'with scores \[1, 1\]: expected .* and N scores'),
         ([[0, 0, 5]], None, 'expected N x 4 numbers'),
         ([None], None, 'expected N x 4 numbers'),

@@ -52,7 +52,7 @@ def test_people_who_were_not_found_count_in_pck_and_not_in_the_error(score, name
     shares = dict.fromkeys(('PCK@0.1', 'PCK@0.2'), pytest.approx(2 / 3))
     assert scores['keypoints']['head'] == dict(labeled=3, EPE=pytest.approx(2), **shares)
     assert scores['keypoints']['right_foot'] == dict(labeled=0, EPE=None, **dict.fromkeys(shares))
-    assert '1 of 3 images have no predictions: their people count' in notes
+    assert '1 of 3 images have no predictions: their people count as missed' in notes
     assert 'the sigmas of the OKS are not known: 0.05 for each keypoint' in notes
 
 

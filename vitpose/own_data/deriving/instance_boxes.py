@@ -10,7 +10,7 @@ from ...predict.inputs.coco_json import box_around
 from ..annotations import Box, Instance, Photo
 
 Sizes = Mapping[Path, tuple[int, int]]  # (w, h) in pixels, by image
-INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
+INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # lowest h / w
 MAX_TIGHT_PX, MAX_TIGHT_SHARE = 1.5, 0.01  # by which a side of a box may differ from the extent of the keypoints
 
 
@@ -30,7 +30,7 @@ def drop_tight_boxes(instances: Iterable[Instance]) -> int:
 
 
 def use_whole_images(photos: Iterable[Photo], sizes: Sizes) -> int:
-    """Make the image of (w, h) pixels the box of an instance without box and extent inside it; return their number.
+    """Give instances without box and extent the whole image as box, unless they are outside; return their number.
 
     A box around a single labeled keypoint says nothing of the object, and has the keypoint always in its middle.
     """
@@ -46,7 +46,7 @@ def use_whole_images(photos: Iterable[Photo], sizes: Sizes) -> int:
 
 
 def has_no_extent(instance: Instance) -> bool:
-    """Answer whether an instance without box has labeled keypoints at one point alone, usually a single one."""
+    """Answer whether an instance has no box and all labeled keypoints at one point, usually a single keypoint."""
     xy = instance.keypoints[instance.keypoints[:, 2] > 0, :2]
     return instance.box is None and len(xy) > 0 and not np.ptp(xy, 0).any()
 
@@ -57,7 +57,7 @@ def find_box(instance: Instance) -> Box:
 
 
 def find_box_share(photos: Iterable[Photo], sizes: Sizes) -> tuple[float, float]:
-    """Return two percentiles of the share of an image of (w, h) pixels that a box takes, above 0 and at most 1."""
+    """Return 1st and 99th percentile of the share of its image that a box takes, above 0 and at most 1."""
     shares = [w * h / math.prod(sizes[photo.path]) for photo in photos for _, _, w, h in map(find_box, photo.instances)]
     low, high = np.percentile(np.clip(shares, 1e-5, 1), (1, 99)).tolist()  # a single box does not count
     return round(low, 5), round(high, 5)

@@ -37,7 +37,8 @@ class KnownSet:
 def find_known_set(names: Sequence[str]) -> KnownSet | None:
     """Find the known set that has exactly these keypoints, in any order and usual spelling.
 
-    If there are two, it is the one with more names of the same words in the same order, then the one with this order.
+    Of two such sets, it is the one with more names that have the same words in the same order, or else the one whose
+    keypoints are in this order.
     """
     best: KnownSet | None = None
     agreeing = (-1, False)

@@ -157,6 +157,6 @@ def _find_contradiction(mirror: Sequence[int], names: Sequence[str], instances: 
 
 
 def _sample(instances: Sequence[Instance]) -> np.ndarray:
-    """Return keypoints (N, K, 3) of evenly spaced instances, so many that N * K * K is at most `MAX_VALUES`."""
+    """Return keypoints (N, K, 3) of evenly spaced instances, so that N * K * K is at most `MAX_VALUES`."""
     step = -(-len(instances) * len(instances[0].keypoints) ** 2 // MAX_VALUES)
     return np.stack([instance.keypoints for instance in instances[::step]])

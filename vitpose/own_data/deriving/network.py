@@ -15,7 +15,7 @@ SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
 TINY_SIZE = (6, 384)  # blocks, and their width
 DECONV_KEY = 'deconv_layers.0.weight'
-ROTATIONS = ((0.8, 0.0), (0.5, 90.0), (0.0, 180.0))  # least rotation in degrees, from which resultant length
+ROTATIONS = ((0.8, 0.0), (0.5, 90.0), (0.0, 180.0))  # lowest resultant length, and least rotation in degrees
 
 
 @dataclass(frozen=True)

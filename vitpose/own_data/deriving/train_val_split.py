@@ -53,7 +53,8 @@ def split_images(
         if abs(missing - sizes[video]) < abs(missing):  # brings it closer
             chosen.add(video)
             missing -= sizes[video]
-    chosen = chosen or {min(sizes, key=sizes.__getitem__)}
+    if len(chosen) in (0, len(sizes)):  # no part may be empty
+        chosen ^= {min(sizes, key=sizes.__getitem__)}
     units = 'images with their copies' if by_image else 'videos or folders'
     units = 'blocks of time of the only video' if one_video else units
     what = f'{len(sizes)} {units}, each wholly in one split' if len(sizes) < len(photos) else 'images'

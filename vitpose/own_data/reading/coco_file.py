@@ -137,7 +137,7 @@ def _read_photos(
     """Add the images of a file, without instances, and return them by id; None for those that are left out."""
     photos: dict[Any, Photo | None] = {}
     names: dict[Path, str] = {}
-    shared: set[Path] = set()  # files that rows with different names would be
+    shared: set[Path] = set()  # files that rows with different names would share
     finder = _make_finder(file, images, split, rows)
     for i, row in enumerate(rows):
         name, key, where = row.get('file_name'), row.get('id'), f'{file}: images[{i}]'

@@ -34,7 +34,7 @@ def join_results(file: Path, results: list, notes: list[str]) -> dict[str, Any]:
     with suppress(OSError, KeyError, TypeError, ValueError):
         threshold = float(json.loads(file.with_name(SETTINGS).read_text(encoding='utf-8'))['kpt_score'])
     if frames and not images:
-        raise InputError(f'{file}: results of videos alone; label their frames with `vitpose predict --save slp`')
+        raise InputError(f'{file}: only results of videos; label their frames with `vitpose predict --save slp`')
     rows = [_label_points(row, threshold, frames) if isinstance(row, dict) else row for row in results]
     notes.append(f'{file}: results of a model; keypoints with a score below {threshold:g} are not labeled')
     if frames:

@@ -114,9 +114,9 @@ def _find_splits(
                 raise
             notes.append(f'test is left out: {problem}')
             continue
-        if pairs != splits.get('train'):  # the same ones are to be split
+        if pairs != splits.get('train'):  # the same images: they are split later
             splits[split] = pairs
-    for lines in (notes, unreadable):  # of a list that is that of two splits
+    for lines in (notes, unreadable):  # two splits may be the same list
         lines[:] = dict.fromkeys(lines)
     labels_of = defaultdict[Path, set[str]](set)
     for image, label in chain(*splits.values()):

@@ -22,7 +22,7 @@ COLORS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RG
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What is written."""
+    """A dataset to write, and how to train on it."""
 
     name: str
     annotations: Annotations
@@ -30,11 +30,11 @@ class DatasetPlan:
     sides: Sides
     input_size: tuple[int, int]  # (w, h) in pixels
     network: Network
-    bits: int | None = None  # of the channels of 16-bit images
+    bits: int | None = None  # significant bits per channel of 16-bit images
     known: KnownSet | None = None  # which keypoint set it is
     resultant: float | None = None  # how much instances point in one direction, from 0 to 1
     alone: bool = False  # whether no image has more than one instance
-    box_share: tuple[float, float] | None = None  # of an image that a box takes: 1st and 99th percentile
+    box_share: tuple[float, float] | None = None  # share of an image that a box takes: 1st and 99th percentile
 
     @property
     def counts(self) -> dict[str, int]:

@@ -29,7 +29,7 @@ class Judged(NamedTuple):
     people: Tensor  # (N, ...) of `confidence_inputs`
     peaks: Tensor  # (N, K) maxima
     labeled: Tensor  # (N, K) bool
-    right: Tensor  # (N, K) bool; of background none is
+    right: Tensor  # (N, K) bool; False for background
     similar: Tensor  # (N, K), similarity with the label, as in the OKS
     present: Tensor  # (N, K) bool, labeled and inside the crop
 
@@ -52,7 +52,7 @@ def compare_labels(points: np.ndarray, boxes: Sequence[LabeledBox], sigmas: np.n
 
 
 def fit_peak_map(judged: Judged) -> PeakMap:
-    """Fit isotonic maps of the heatmaps' maxima to the labels: of right keypoints, their similarity, and presence."""
+    """Fit isotonic maps from the heatmaps' maxima to whether keypoints are right, their similarity and presence."""
     labeled = judged.labeled.bool()
     at = np.unique(np.quantile(judged.peaks[labeled].numpy(), np.linspace(0, 1, KNOTS)).astype(np.float32))
     if len(at) < 2:
@@ -111,7 +111,7 @@ def fit_confidence(judged: Judged, is_held_out: Tensor, seed: int = 0) -> Confid
 
 
 def _loss(module: Confidence, judged: Judged) -> Tensor:
-    """Compute binary cross-entropy over labeled keypoints, with similarities as soft labels; of presence over all."""
+    """Sum binary cross-entropies: over labeled keypoints, with similarities as soft labels; of presence over all."""
     *scores, presence = module.judge(judged.keypoints.float(), judged.people.float())
     pairs = zip(scores, (judged.right, judged.similar), strict=True)
     losses = [F.binary_cross_entropy(a[judged.labeled], b[judged.labeled].float()) for a, b in pairs]

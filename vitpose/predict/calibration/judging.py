@@ -32,7 +32,7 @@ BATCH = 16
 
 
 def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
-    """Run a model on boxes, those of one image after the other, with a progress bar.
+    """Run a model on boxes, grouped by image, with a progress bar.
 
     ValueError if an image cannot be read, or the labels have another number of keypoints than the model.
     """
@@ -41,7 +41,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     if counts:
         raise InputError(f'labels of {min(counts)} keypoints: expected the {model.num_keypoints} of the model')
     if sigmas is None or model.output_indices is not None:
-        problem = 'the metainfo of its test set has no sigmas' if sigmas is None else 'it returns some keypoints alone'
+        problem = 'the metainfo of its test set has no sigmas' if sigmas is None else 'it returns only some keypoints'
         raise InputError(f'the model cannot be calibrated: {problem}')
     model.network.has_features = True
     parts, frame = [], Frame('', None)
@@ -67,7 +67,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
 
 
 def find_head(checkpoint: Path, dataset: str) -> tuple[str, torch.Tensor]:
-    """Return what the keys of a dataset's head begin with in a checkpoint, and the fingerprint of its weights.
+    """Return the prefix of the keys of a dataset's head in a checkpoint, and the fingerprint of its weights.
 
     ValueError if its keys are not ours.
     """

@@ -7,9 +7,9 @@ import numpy as np
 
 from vitpose_base.coco_fields import PERSON_AREA_SHARE
 
-JITTER = 0.1  # standard deviation of a jittered box's center, and of the logarithm of its sides, by its sides
-BACKGROUND_SIDES = (0.15, 0.6)  # of a box without people, by the image's
-BACKGROUND_IOU = 0.1  # below which it has with all people
+JITTER = 0.1  # standard deviation of a box's shift, relative to its sides, and of the logarithm of the sides
+BACKGROUND_SIDES = (0.15, 0.6)  # smallest and largest side of a box without people, relative to the image's
+BACKGROUND_IOU = 0.1  # its intersection over union with each person is lower
 MAX_TRIES = 100
 
 
@@ -49,7 +49,7 @@ def _find_background(
 ) -> tuple[float, ...] | None:
     """Find a box in an image of a size (w, h) without a labeled keypoint in it; None if there is no room.
 
-    It may overlap with the box of a person.
+    It may overlap with the box of a person a little, see `BACKGROUND_IOU`.
     """
     for _ in range(MAX_TRIES):
         sides = size * rng.uniform(*BACKGROUND_SIDES, 2)

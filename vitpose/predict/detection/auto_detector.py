@@ -30,7 +30,7 @@ OPTIONS = ('score_threshold', 'nms_threshold', 'categories')  # of `open_detecto
 
 
 class AutoDetector:
-    """The boxes of people: from the first detector of these that can be used, which is looked for with the first image.
+    """The boxes of people, from the first of these detectors that can be used; it is chosen with the first image.
 
     1. MMPose's RTMDet, where the pose model runs in torch and MMDetection is installed, from the cache or the network;
     2. YOLOX or NanoDet of `DETECTORS`, where ONNX Runtime is installed, from the cache;

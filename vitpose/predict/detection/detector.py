@@ -26,11 +26,12 @@ class Detector:
             or one of MMDetection's models such as 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
-        device, score_threshold, nms_threshold, categories: as for `OnnxDetector`, with any classes; None: those of the
-            name, or else 'person', or a single one.
+        device, score_threshold, nms_threshold: as for `OnnxDetector`.
+        categories: numbers or names of the detector's classes; None: those of the name, or else the only class, or
+            'person'.
 
     ImportError if MMDetection is not installed; FileNotFoundError if there is no such checkpoint; ValueError for a
-    config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
+    config file without checkpoint, a checkpoint that does not fit, or a class that the detector lacks.
     """
 
     batch_size = 8  # images
@@ -80,7 +81,7 @@ class Detector:
 
 
 def find_classes(cfg: Any, name: str, named: Sequence[int | str] | None) -> tuple[int, ...]:
-    """Find the indices of classes of a detector's test set by names or indices; None: 'person', or a single class."""
+    """Find the indices of classes of a detector's test set by names or indices; None: the only class, or 'person'."""
     from mmdet.registry import DATASETS
 
     dataset = cfg.test_dataloader.dataset

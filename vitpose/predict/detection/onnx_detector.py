@@ -67,9 +67,9 @@ class OnnxDetector:
         self._size = tuple(side or DEFAULT_SIDE for side in [*shape, 0, 0][2:4])
         self.score_threshold = score_threshold
         if len(shape) == 4 and shape[1] == 3:
-            try:  # the file may have names instead of the outputs' sizes: an image tells them
+            try:  # the file may name the outputs' sizes only symbolically
                 outputs = self._run(np.zeros((*self._size, 3), np.float32))
-            except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
+            except Exception as problem:  # ONNX Runtime's exceptions derive directly from it
                 raise InputError(f'detector {file}: {one_line(problem)[:300]}; {EXPECTED}') from problem
         grids = [np.indices([-(-side // stride) for side in self._size]).reshape(2, -1).T for stride in STRIDES]
         self._kind = _find_kind(outputs, [len(grid) for grid in grids])
@@ -112,7 +112,7 @@ class OnnxDetector:
         return [output[0] for output in self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))]
 
     def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Decode outputs into corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
+        """Decode outputs into corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of the wanted classes."""
         rows = outputs[0]
         if self._kind == 'suppressed':
             return rows[:, :4], rows[:, 4] * (np.isin(outputs[1], self.categories) if len(outputs) > 1 else 1)

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from ..models.exported import ExportedModel
     from ..models.graph_model import GraphModel
 
-FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
+FOLLOWED_FRAMES = 30  # of a video, from one search for the object to the next
 MIN_KEPT_SCORE = 0.75  # of the mean score at the last search, below which the object is searched again
 MIN_KEYPOINT_SCORE = 0.3
 MIN_KEYPOINTS = 3  # with that score, or both of two; with fewer, the whole image remains the box
-MARGIN = 0.1  # around the keypoints, a share of the box's longer side
+MARGIN = 0.1  # around the keypoints, as a share of the longer side of their extent
 
 
 class TwoPassDetector:
     """The box of the one object of an image: the first of two passes, which `PosePredictor` completes.
 
-    `model` is as of `PosePredictor`, trained with crops of whole images, too.
+    `model` is that of a `PosePredictor`, trained with crops of whole images, too.
     """
 
     batch_size, score_threshold = 16, MIN_KEYPOINT_SCORE

@@ -29,7 +29,7 @@ def read_boxes(
             `"size": [width, height]`, and `"frame": INDEX` for a video.
         sources: what is to be predicted.
         images_json: COCO file with the `images` of detections; only for these.
-        category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
+        category: name or id of COCO's category whose boxes are taken; by default 'person', or all if there is none.
         scale: scale boxes that were made for a smaller or larger copy of an image; otherwise they are a ValueError.
     """
     if path.suffix.lower() == '.jsonl':

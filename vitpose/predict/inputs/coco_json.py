@@ -1,4 +1,4 @@
-"""What readers of COCO files share: one tolerance for ids, numbers and boxes; each problem is said with its place."""
+"""What readers of COCO files share: one tolerance for ids, numbers and boxes; each error names its place."""
 
 import json
 from collections import Counter
@@ -69,7 +69,7 @@ def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:
 
 
 def is_crowd(row: Mapping[str, Any]) -> bool:
-    """Answer whether an annotation is of a crowd, also if that is text."""
+    """Answer whether an annotation is of a crowd; `iscrowd` may be text."""
     return str(row.get('iscrowd')).lower() in ('1', '1.0', 'true')
 
 

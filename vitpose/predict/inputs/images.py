@@ -91,7 +91,7 @@ def is_image(item: object) -> bool:
 
 
 def as_frame(item: Frame | Image, index: int) -> Frame:
-    """Make a frame of a path, which is not read yet; of an image, which is named after its index; or with an error."""
+    """Make a frame from a path, which is not read yet; from an image, named after its index; or one with an error."""
     if isinstance(item, Frame):
         return item
     if isinstance(item, str | os.PathLike):

@@ -15,14 +15,14 @@ from ..optional_imports import import_optional
 from ..poses import Frame
 from .video import as_shown, decode, describe_failure, find_stretch, open_video
 
-RECONNECT_S = 10.0  # how long a stream that broke off is opened again
+RECONNECT_S = 10.0  # how long to try to reopen a stream that broke off
 PAUSE_S = 0.5  # between two attempts
 
 
 def read_live(name: str, address: str, every_frame: bool = False, reconnect: float = RECONNECT_S) -> Iterator[Frame]:
     """Read frames of the camera with the name 'camera 0', or of the stream with an address, until it ends.
 
-    While the caller is busy, frames are dropped, so that the next one is the newest, or with `every_frame` none;
+    While the caller is busy, frames are dropped, so that the next one is the newest; with `every_frame` none is.
     `index` counts them all. Times are those of this computer's clock, from the first frame. What breaks off is opened
     again for up to `reconnect` seconds. The last item is a `Frame` with an `error`, unless a stream that has an end
     reached it.
@@ -42,7 +42,7 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
                 newest.append(frame)
                 ready.set()
             frames.close()
-        except Exception as problem:  # such as of a closed terminal
+        except Exception as problem:  # for example from a closed terminal
             problems.append(problem)
         ended.set()
         ready.set()

@@ -151,7 +151,7 @@ def describe_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[st
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:
-    """Find for each source the names that match it best, among those that match no other source better.
+    """Find for each source the best matches among the names that match no other source better.
 
     A match is better if more components at the end of the two paths are equal. Also return, for each name, how many
     sources it matches equally well.

@@ -21,7 +21,7 @@ from .live import read_live
 from .urls import find_url_kind, hide_password, scheme_of
 from .video import count_video_frames, is_video, read_video
 
-# by these suffixes files are taken without opening them, and broken ones are named; others are as libraries open them
+# files with these suffixes are taken without opening them, and broken ones are named; others if a library opens them
 IMAGES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
 VIDEOS = frozenset(
     '.3g2 .3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv'.split()
@@ -131,7 +131,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
         raise MissingFileError(f'{text}: no such file, folder or camera')
     sources = []
     files = [file for file in files if not _inside(file, leave_out)]
-    # read_image says what is wrong with a broken link
+    # broken links stay: read_image says what is wrong
     files = [file for file in files if file.is_file() or (file.is_symlink() and not file.exists())]
     for file in sorted(files, key=natural_key):
         suffix = file.suffix.lower()

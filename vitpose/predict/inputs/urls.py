@@ -49,7 +49,7 @@ def find_url_kind(url: str, images: frozenset[str]) -> str:
         is_live = not length or 'mpegurl' in content or suffix == '.m3u8'
         kind = 'image' if content.startswith('image/') else 'live' if is_live else 'video'
     if kind != 'live' and (shown := hide_password(url)) != url:
-        raise InputError(f'{shown}: a password is for streams alone: download the {kind}, and pass the file')
+        raise InputError(f'{shown}: passwords are only for streams: download the {kind}, and pass the file')
     return kind
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..poses import Frame
 from .urls import TIMEOUT_S
 
 MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
-JOINT_S = 1.0  # that times must go back to show that recordings were joined, as .mts files of a camera
+JOINT_S = 1.0  # by how much times go back at least where recordings were joined, such as .mts files of a camera
 TICKS_PER_S = 90_000  # of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
@@ -194,9 +194,16 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
 
 
-def open_video(av: Any, name: str, **options: str) -> Any:
-    """Open a video or stream with PyAV. Its exceptions, also if a server does not answer for `TIMEOUT_S`."""
-    return av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None)
+@contextmanager
+def open_video(av: Any, name: str, **options: str) -> Iterator[Any]:
+    """Open a video or stream with PyAV, whose exceptions it raises, also after `TIMEOUT_S` without an answer."""
+    with av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None) as container:
+        try:
+            yield container
+        finally:  # of a video that is left early, threads still decode: PyAV would wait for them with the GIL held,
+            for stream in container.streams.video:  # and they for the GIL if PyAV logs, which torchvision may turn on
+                if stream.codec_context:
+                    stream.codec_context.flush_buffers()
 
 
 def describe_failure(problem: Exception) -> str:
@@ -244,7 +251,7 @@ def decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
 def _seconds(container: Any, stream: Any) -> float | None:
     """Return the duration of the video stream by the headers; None if they only tell that of the whole file."""
     is_alone = len(container.streams) == 1
-    if stream.duration and (is_alone or container.format.name != 'asf'):  # where all streams have that of the file
+    if stream.duration and (is_alone or container.format.name != 'asf'):  # in which all streams have the file's
         return float(stream.duration * stream.time_base)
     try:  # Matroska's tag counts from the start of the file
         hours, minutes, seconds = map(float, stream.metadata.get('DURATION', '').split(':'))

@@ -32,7 +32,7 @@ class Description:
 def read_datasets() -> dict[str, dict[str, Any]]:
     """Read the shipped datasets by name: fields of `FileInfo`, and the settings of their models.
 
-    `alone` are the settings of the configs of one dataset, `shared` those of the multi-dataset configs.
+    `alone` are the settings of the configs of one dataset, `shared` those of published models trained on several.
     """
     return json.loads(DATASETS.read_text(encoding='utf-8'))
 
@@ -40,8 +40,8 @@ def read_datasets() -> dict[str, dict[str, Any]]:
 def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description:
     """Describe the model of a checkpoint with this metadata for a dataset, a shipped one or that which it records.
 
-    What the file records comes before what ships, unless it `is_shared`, with several decoders or experts. ValueError
-    if the dataset does not ship, and the file does not record it; or what it records is incomplete.
+    What the file records takes precedence over what ships, unless the model `is_shared`: it has several decoders or
+    experts. ValueError if the dataset neither ships nor is recorded, or if what is recorded is incomplete.
     """
     config, known = read_recorded_config(meta), read_datasets().get(dataset)
     model, vit = config.get('model') or {}, recorded_vit(config)
@@ -103,7 +103,7 @@ def recorded_vit(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_other_keypoints(meta: dict[str, Any], dataset: str, names: list[str]) -> bool:
-    """Answer whether a checkpoint records other keypoints than these for a dataset: own ones often keep COCO's name."""
+    """Answer whether a checkpoint records other keypoints than these for a dataset: users often keep COCO's name."""
     metainfo: Any = meta.get('dataset_meta')
     is_own = isinstance(metainfo, dict) and recorded_dataset(meta) == dataset and 'keypoint_id2name' in metainfo
     return is_own and keypoint_names(metainfo) != names

@@ -16,7 +16,7 @@ from ..scoring import MODES
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
-CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # what is stored of it
+CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # its stored attributes
 PREFIX = 'vitpose_'  # of the keys in the file
 MAX_TEXT = 200  # characters of a string
 MAX_ITEMS = 10_000  # of a list
@@ -47,8 +47,8 @@ class FileInfo:
     input_size: list[int]  # (w, h) of a crop in pixels
     padding: float  # factor by which boxes are enlarged
     use_udp: bool  # see `CropRule`
-    mean: list[float] | None  # per channel that is subtracted, in 0 to 255; None without normalization
-    std: list[float] | None  # per channel that is divided by; None without normalization
+    mean: list[float] | None  # subtracted per channel, in 0 to 255; None without normalization
+    std: list[float] | None  # each channel is divided by it; None without normalization
     rgb: bool  # the network takes RGB rather than BGR
     codec: dict[str, Any]  # type and arguments of the heatmaps' codec
     inputs: Literal['crops', 'images']  # 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalized
@@ -62,10 +62,10 @@ class FileInfo:
     category: str | None = None  # what the boxes contain, such as 'person'
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
     license: str | None = None  # of the weights
-    bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
+    bits: int | None = None  # significant bits per channel of 16-bit images; None: by the largest value of each
     objects: Objects | None = None  # None: as 'whole_image'
-    box_share: list[float] | None = None  # of an image that a training box takes: 1st and 99th percentile
-    # what scores are: the heatmap's maximum; or that a keypoint is right, after `vitpose calibrate`
+    box_share: list[float] | None = None  # share of an image that a training box takes: 1st and 99th percentile
+    # what a score is: the heatmap's maximum, or after `vitpose calibrate` the probability that the keypoint is right
     score_kind: Literal['peak', 'probability'] = 'peak'
     extras: list[str] = field(default_factory=list)  # the outputs after keypoints and scores, some of `EXTRAS`
 
@@ -124,7 +124,7 @@ def is_share(value: Any) -> bool:
 
 
 def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """Collect the fields of `FileInfo` that a model's metainfo tells."""
+    """Collect the fields of `FileInfo` that a model's metainfo contains."""
     sigmas = metainfo['sigmas']
     return dict(
         dataset=metainfo['dataset_name'],
@@ -181,7 +181,7 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def _is_table(rows: list[list[int]], columns: int, end: int) -> bool:
-    """Answer whether each row has so many columns, and the values are below `end`."""
+    """Answer whether each row has `columns` values, all from 0 to below `end`."""
     return all(len(row) == columns and all(0 <= value < end for value in row) for row in rows)
 
 

@@ -33,7 +33,7 @@ class GraphModel:
     output_indices: list[int] | None = None  # of the decoder's keypoints, those that are returned; None for all
     decoder: Any  # its `batch_decode` decodes heatmaps
     network: HeatmapGraph
-    confidence: Confidence | PeakMap | None = None  # what makes probabilities of the scores; None without calibration
+    confidence: Confidence | PeakMap | None = None  # turns scores into probabilities; None without calibration
     presence: Presence | None = None  # tells whether keypoints are there and visible; None if trained without
 
     def __init__(self, device: str = 'auto', precision: str = 'fp32', flip_test: bool = False, compile: bool = False):
@@ -48,7 +48,7 @@ class GraphModel:
         return self.decoder
 
     def _place(self, network: HeatmapNetwork, decoder: Any) -> None:
-        """Make `network` of a network, with its precision and on its device; `decoder` is folded unless it is None."""
+        """Set `self.network` to a network in the precision and on the device; `decoder` is folded unless it is None."""
         network.to(self.device).eval().requires_grad_(False)
         # elsewhere heatmaps are those of MMPose to the bit
         if decoder is not None and (self.compiled or self.device.type == 'cuda'):
@@ -138,7 +138,7 @@ class GraphModel:
         return keypoints[:, kept], scores[:, kept]
 
     def _decode(self, heatmaps: Tensor) -> Any:
-        if getattr(self.decoder, 'support_batch_decoding', True):  # codecs of torch alone do not tell
+        if getattr(self.decoder, 'support_batch_decoding', True):  # codecs in pure torch do not tell
             return self.decoder.batch_decode(heatmaps)
         return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
 

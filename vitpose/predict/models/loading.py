@@ -43,8 +43,8 @@ def load_model(
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used; or that of a
             checkpoint alone, if it does not record it.
         cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
-        compile: compile the network of a config with torch.compile in the first batch, which takes minutes; on a CUDA
-            GPU with a CUDA graph for each size of a batch.
+        compile: compile the network with torch.compile in the first batch, which takes minutes; on a CUDA GPU with a
+            CUDA graph for each size of a batch. Not for exported files.
 
     OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
     """
@@ -90,7 +90,7 @@ def load_alone(named: NamedModel, options: tuple[str, str, bool, str | None, boo
     others = set(named.cfg_options) - set(about)
     if is_separated := set(MSRA) <= others:
         others -= set(MSRA)
-    # of a folder of transformers, the weights tell the network, too, but not the names of its keypoints
+    # the weights in a folder of transformers also describe the network, but not the names of its keypoints
     if others and (not named.file.is_dir() or 'test_dataloader.dataset.metainfo' in others):
         check_openmmlab(named.file)
     import_optional('torch', 'a checkpoint')

@@ -22,8 +22,8 @@ REMEDIES = {
 class OnnxNetwork:
     """An ONNX file on a device of `choose_providers`; `stored` has the strings of its metadata_props by key.
 
-    `input_shape` has None for a side with a name. ValueError if ONNX Runtime is not installed, has no
-    such device, or cannot read the file.
+    `input_shape` has None for a side with a name. ValueError if ONNX Runtime is not installed, has no such device, or
+    cannot read the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
@@ -37,7 +37,7 @@ class OnnxNetwork:
             options.intra_op_num_threads = threads  # as torch and OpenCV do; it does not read the variable itself
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
-        except Exception as problem:  # its exceptions derive from Exception alone
+        except Exception as problem:  # its exceptions derive directly from Exception
             reason = one_line(problem)[:300]
             raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
         used = self._session.get_providers()
@@ -46,7 +46,7 @@ class OnnxNetwork:
             self.device = 'cuda' if PROVIDERS['cuda'] in used else 'cpu'
         elif providers[0] != CPU and providers[0][0] not in used:
             reason = 'ONNX Runtime fell back to the CPU (see its message above)'
-            raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its libraries, of cuda CUDA and cuDNN")
+            raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its libraries, for cuda CUDA and cuDNN")
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
         inputs = self._session.get_inputs()
         shape = inputs[0].shape if inputs else ()

@@ -37,7 +37,7 @@ class OpenVinoNetwork:
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
         if threads := read_thread_count():
             settings['INFERENCE_NUM_THREADS'] = str(threads)
-        # of the network, where the processor can; the decoding, and any other network, is computed in fp32
+        # for the network, if the processor can; the decoding, and a network in another precision, is computed in fp32
         hints = [{'INFERENCE_PRECISION_HINT': 'bf16'} if precision == 'bf16' else {}, {}]
         parts = zip(_split(openvino, model), hints, strict=False)
         compiled = [core.compile_model(part, 'CPU', settings | hint) for part, hint in parts]

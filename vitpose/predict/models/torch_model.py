@@ -41,8 +41,8 @@ from .graph_model import GraphModel
 class PoseModel(GraphModel):
     """A top-down heatmap model on a device, for one dataset.
 
-    The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch. Without `calibrated`, a calibration of the checkpoint is not used.
+    The arguments are those of `load_model`; compiled for a CPU, it has one graph for batches of any size and one for a
+    single person, each made in its first batch. Without `calibrated`, a calibration of the checkpoint is not used.
 
     OSError if a file does not exist; ValueError for an unknown device, precision or dataset, a model without heatmap
     head, a pipeline that cannot be repeated, or a checkpoint that does not fit.
@@ -158,7 +158,7 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """Read crop rule and parsed metainfo of a config's test set. ValueError if it has none that can be repeated.
 
-    The metainfo has seven more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells;
+    The metainfo has seven more keys: `crop_rule`; `category`, what the boxes contain, if that is known;
     `metric`, the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
     `CheckedLoadImage`; `objects`, the config's entry of `OBJECTS`; `license`, the config's, of the weights; and
     `box_share`, the 1st and 99th percentile of the share of an image that a box of the training set takes.
@@ -168,7 +168,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
     try:
         metainfo = parse_metainfo(dataset)
-    except Exception as problem:  # MMPose asserts and looks up
+    except Exception as problem:  # MMPose asserts, and looks up keys
         reason = f'{type(problem).__name__}: {one_line(problem)}'
         raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     pipeline = dataset.get('pipeline') or ()

@@ -28,7 +28,7 @@ from .pose_formats import WRITERS
 from .results import IMAGES, LINES, RESULTS, SETTINGS, UNCERTAIN, Record, header_of, line_of, write_coco
 
 PAGE, DRAWN, CROPS = 'index.html', 'drawn', 'box_crops'
-MADE = (RESULTS, IMAGES, UNCERTAIN, *(name for _, name in WRITERS.values()))  # from the record, at the end
+MADE = (RESULTS, IMAGES, UNCERTAIN, *(name for _, name in WRITERS.values()))  # made from the record at the end
 NOBODY = Poses(*np.zeros((5, 0), int))
 MAX_WAITING_FRAMES = 8  # for the writing thread
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the run; others are one frame's
@@ -51,8 +51,8 @@ class Outputs:
     predictions.jsonl, the record, is complete after each frame, the other files when `close` has returned. Files of an
     earlier prediction are replaced when the first frame is written, or continued with a `record`; the page has no
     pictures of its frames. An exception in drawing or encoding a frame becomes that frame's error, as do numbers that
-    are not finite; if a video cannot be finished, a last line says so. An `OSError` of the disk ends it all: no later
-    frame is written, so that another run can continue there.
+    are not finite; if a video cannot be finished, a last line says so. After an `OSError` of the disk no later frame is
+    written, so that another run can continue there.
     """
 
     out: Path  # a folder that `prepare_folder` accepted
@@ -66,7 +66,7 @@ class Outputs:
     style: DrawStyle = DrawStyle()
     save: Collection[str] = ('coco',)  # formats that are made from the record, see `choose_formats`
     crops: bool = False  # write the part of each box in an image
-    sound: bool = False  # keep that of videos, whose names are those of files or URLs
+    sound: bool = False  # keep the sound of videos; their names are files or URLs
     show: Callable[[np.ndarray], None] | None = None  # gets each drawn image
     finished = False  # set it when all frames were written
 

@@ -52,7 +52,7 @@ def write_csv(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path]
     """Write DeepLabCut's tables: one per video, with its frames as rows, and one with all images.
 
     With several people in a frame, or with tracks, there is a header row `individuals`: `individual1` is the first
-    person of each frame; `track0` is a track, and `untracked1` the first person of a frame who has none.
+    person of each frame; `track0` is a track, and `untracked1` the first person of a frame, if without a track.
     """
     people = dict[str, dict[str, None]]()  # the individuals of each table
     for frame, poses, _ in _read(out):
@@ -225,7 +225,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
 
 
 def _read(out: Path, with_size: bool = False) -> Iterator[tuple[Frame, Poses, Any]]:
-    """Read the frames of a record, or those `with_size` alone, their poses, and the size (w, h) of each image."""
+    """Read the frames of a record, or only those `with_size`, with poses and the size (w, h) of the image, or None."""
     lines = (line for line, _ in read_lines(out / LINES))
     return ((*frame_of(line), line['size']) for line in lines if line['size'] is not None or not with_size)
 

@@ -200,7 +200,7 @@ def coco_category(metainfo: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the people of a line in COCO's format, without those that are not finite, or the same by OKS."""
+    """Yield the people of a line in COCO's format, except those that are not finite or that OKS-NMS removes."""
     _, poses = frame_of(line)
     if not len(poses.boxes):
         return

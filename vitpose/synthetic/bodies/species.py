@@ -14,7 +14,7 @@ _HAIR = np.array(((25, 25, 30), (30, 45, 75), (45, 75, 125), (95, 160, 205), (40
 
 
 def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
-    """Sample skin, hair and clothes, which avoid a color (3,) BGR, and then forearms are bare; None: any."""
+    """Sample skin, hair and clothes; with `avoid`, a color (3,) BGR, clothes differ from it and forearms are bare."""
     skin = _SKIN[rng.integers(len(_SKIN))] * rng.uniform(0.92, 1.06)
     hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)
     shirt, trousers, shoes = (sample_color(rng, avoid) for _ in range(3))

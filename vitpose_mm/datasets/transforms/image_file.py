@@ -33,7 +33,7 @@ class CheckedLoadImage(LoadImage):
     """MMPose's `LoadImage` that reads each file once and checks it; it replaces `LoadImage` in checked datasets.
 
     Args:
-        bits: of the channels of 16-bit files: 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
+        bits: significant bits per channel of 16-bit files, 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
         **options: those of `LoadImage`.
     """
 

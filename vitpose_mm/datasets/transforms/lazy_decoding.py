@@ -38,7 +38,7 @@ class LazyLoadImage(BaseTransform):
 
     Args:
         backend_args: MMEngine's, for files that are not local.
-        bits: of the channels of 16-bit files: 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
+        bits: significant bits per channel of 16-bit files, 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
     """
 
     def __init__(self, backend_args: dict | None = None, bits: int | None = None):

@@ -17,8 +17,8 @@ class PackCroppedInputs(PackPoseInputs):
     """MMPose's `PackPoseInputs` for training on one uint8 image; it splits the three channels with OpenCV.
 
     Args:
-        meta_keys: what to pack as metainfo; by default what `PackPoseInputs` packs except `raw_ann_info`, which only
-            metrics read, and `device_crop`. MMEngine copies the metainfo of each sample several times.
+        meta_keys: what to pack as metainfo; by default `device_crop`, and what `PackPoseInputs` packs except
+            `raw_ann_info`, which only metrics read: MMEngine copies the metainfo of each sample several times.
         pack_transformed: whether to pack `transformed_keypoints`.
     """
 

@@ -1,1 +1,1 @@
-"""What is read from heatmaps: peaks, spread, keypoints in pixels, calibrated scores and presence; in torch alone."""
+"""What is read from heatmaps: peaks, spread, keypoints in pixels, calibrated scores and presence; pure torch."""

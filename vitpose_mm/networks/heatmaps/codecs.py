@@ -127,7 +127,7 @@ class MSRACodec(HeatmapCodec):
 
 def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_size: tuple[int, int]) -> HeatmapCodec:
     """Build the codec of a config, ours or MMPose's, for these sizes (w, h). ValueError if there is none."""
-    others = ('input_size', 'heatmap_size', 'radius_factor', 'presence')  # the last two are of the training
+    others = ('input_size', 'heatmap_size', 'radius_factor', 'presence')  # the last two only matter in training
     options = {key: value for key, value in options.items() if key not in others}
     kind = options.pop('type').rpartition('.')[2]
     codec = {'UDPHeatmap': UDPCodec, 'MSRAHeatmap': MSRACodec}.get(kind.removeprefix('Batch'))

@@ -13,7 +13,7 @@ from .peaks import Peaks
 from .spread import peak_covariances, rival_peaks
 
 Part = nn.Module | None
-PREFIX = 'confidence.'  # of its weights in those of a head
+PREFIX = 'confidence.'  # of its weights among those of a head
 FINGERPRINT = 'fingerprint'
 MAX_RIGHT_DISTANCE = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
 
@@ -120,7 +120,7 @@ def sample_maps(maps: Tensor, places: Tensor) -> Tensor:
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> Tensor:
-    """Hash the weights of a model but its calibration -> (32,) uint8, the SHA-256 of names and values."""
+    """Hash the weights of a model except its calibration -> (32,) uint8, the SHA-256 of names and values."""
     digest = hashlib.sha256()
     for name in sorted(key for key in weights if f'.{PREFIX}' not in key):
         digest.update(name.encode())
@@ -129,9 +129,9 @@ def fingerprint(weights: Mapping[str, Tensor]) -> Tensor:
 
 
 def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -> PeakMap | Confidence | None:
-    """Build the calibration that a checkpoint holds, of a dataset if it has several heads; None if there is none.
+    """Build the calibration that a checkpoint holds; None if there is none.
 
-    ValueError if it was made for other weights, or is damaged.
+    `dataset` chooses the head if there are several. ValueError if it was made for other weights, or is damaged.
     """
     if not (part_weights := head_weights(weights, PREFIX, dataset)):
         return None
@@ -160,7 +160,7 @@ def head_weights(weights: Mapping[str, Tensor], part: str, dataset: str | None) 
 def judge_keypoints(
     codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: Peaks, confidence: Part, presence: Part
 ) -> dict[str, Tensor]:
-    """Compute what a `Confidence` or `PeakMap`, and a `Presence`, say about keypoints; other arguments as `Confidence`.
+    """Compute what a `Confidence` or `PeakMap`, and a `Presence`, say about keypoints; the other arguments as there.
 
     Returns `scores` (B, K), and, in this order, `expected_oks` (B,), `presence` (B, K) and `visibility` (B, K) where
     known. A trained presence takes precedence over a calibrated one, which counts unlabeled keypoints as absent.

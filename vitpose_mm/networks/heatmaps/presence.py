@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from .confidence import head_weights
 
-PREFIX = 'presence.'  # of its weights in those of a head
+PREFIX = 'presence.'  # of its weights among those of a head
 SCALE = 10.0  # the inverse temperature of `HeatmapCrossEntropyLoss`
 
 
 class Presence(nn.Module):
-    """Predict whether K keypoints are inside the crop, and visible, by heatmaps and feature maps with C channels.
+    """Predict from heatmaps and feature maps with C channels whether K keypoints are inside the crop, and visible.
 
     A keypoint is at one of the cells of its heatmap, or nowhere. The logit of a cell is `SCALE` times its value, and
     the features of the whole crop give that of nowhere. P(in crop) is the softmax over all of these, without nowhere.
@@ -46,7 +46,10 @@ class Presence(nn.Module):
 
 
 def read_presence(weights: Mapping[str, Tensor], dataset: str | None = None) -> Presence | None:
-    """Build the presence of a checkpoint, of a dataset if it has several; None without, ValueError if damaged."""
+    """Build the presence that a checkpoint holds; None if there is none, ValueError if it is damaged.
+
+    `dataset` chooses the head if there are several.
+    """
     if not (part_weights := head_weights(weights, PREFIX, dataset)):
         return None
     try:

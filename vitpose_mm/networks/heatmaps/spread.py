@@ -7,7 +7,7 @@ from a peak to the border of its window. Values below 0 count as 0.
 import torch
 from torch import Tensor
 
-EPS = 1e-6  # of a window's weights, so that an empty one counts as flat
+EPS = 1e-6  # added to a window's weights, so that an empty window counts as flat
 
 
 def peak_covariances(heatmaps: Tensor, cells: Tensor, reach: int) -> Tensor:
@@ -31,7 +31,7 @@ def peak_covariances(heatmaps: Tensor, cells: Tensor, reach: int) -> Tensor:
 
 
 def rival_peaks(heatmaps: Tensor, cells: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """Compute the share of a heatmap's mass outside the peak's window, and the largest value there by the peak's.
+    """Compute a heatmap's share of mass outside the peak's window, and the largest value there relative to the peak.
 
     Each is (B, K) in [0, 1]; 0 where a heatmap has no positive value.
     """

@@ -72,7 +72,7 @@ def test_images_that_decoders_clip_or_refuse(photos, monkeypatch):
     cv2.imwrite(str(photos[4].path), np.zeros((60, 80, 3), 'float32'))
     broken = find(photos)['images are broken']
     assert [line.split(': ')[0] for line in broken] == [str(photos[i].path) for i in (0, 1, 2, 4)]
-    assert all('expected pixels of 8 bits, or unsigned ones of 16' in line for line in broken[:3])
+    assert all('expected 8-bit or unsigned 16-bit pixels' in line for line in broken[:3])
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
     assert 'Image size (4800 pixels) exceeds limit' in find(photos[5:])['images are broken'][0]
 

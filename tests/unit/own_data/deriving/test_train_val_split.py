@@ -61,6 +61,13 @@ def test_one_large_video_stays_in_training():
     assert {find_video(photo) for photo in val} == {'short'} and len(train) == 90
 
 
+def test_a_large_share_leaves_a_video_for_training():
+    """Each video brings the share of 0.8 closer; the smaller one stays."""
+    names = [f'cage{video}_{i:03}.png' for video, count in enumerate((6, 5)) for i in range(count)]
+    train, val = split_images(annotations(photos(names)), 0.8)
+    assert (len(train), len(val)) == (5, 6)
+
+
 def test_all_images_of_one_video():
     names = [f'cage_{i}.png' for i in range(40)]
     for by_image, units in ((False, '10 blocks of time of the only video'), (True, 'images')):

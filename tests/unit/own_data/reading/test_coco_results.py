@@ -56,7 +56,7 @@ def test_results_without_images_are_refused(results):
     listed = results.with_name('images.json')
     head = json.loads(listed.read_text())
     listed.write_text(json.dumps(head | dict(images=head['images'][2:])))
-    with pytest.raises(ValueError, match='results of videos alone; label their frames with .* --save slp'):
+    with pytest.raises(ValueError, match='only results of videos; label their frames with .* --save slp'):
         read(results)
     listed.write_text('[]')
     with pytest.raises(ValueError, match='images.json: expected an object with a list of images'):

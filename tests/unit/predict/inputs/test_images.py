@@ -153,7 +153,7 @@ def test_other_files_are_refused(tmp_path, data, message):
 @pytest.mark.parametrize('dtype', [np.float32, np.int32])
 def test_32_bits_are_refused_rather_than_cut_off(tmp_path, dtype):
     Image.fromarray(GRAY[..., 0].astype(dtype)).save(tmp_path / 'a.tif')
-    with pytest.raises(ValueError, match='a.tif: expected pixels of 8 bits, or unsigned ones of 16'):
+    with pytest.raises(ValueError, match='a.tif: expected 8-bit or unsigned 16-bit pixels'):
         read_image(tmp_path / 'a.tif')
 
 

@@ -42,7 +42,8 @@ def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(caplog
     assert [number(frame) for frame in frames] == [frame.index for frame in frames] == list(range(40))
     expected = 'cannot be read: Server returned 404 Not Found; not back within 1 s; 40 frames were received'
     assert end.image is None and end.error == expected
-    broken, again, *rest = caplog.messages
+    # PyAV logs, too, if an older torchvision was imported
+    broken, again, *rest = [record.message for record in caplog.records if record.name == 'vitpose']
     assert broken == 'door broke off (Input/output error): reconnecting for up to 1 s' and [broken] == rest
     assert again.startswith('door: connected again after ')
 

@@ -113,7 +113,7 @@ def test_a_camera_with_a_password(url):
             find_sources([f'http://me:wrong@{host}/live'])
         assert 'wrong' not in str(problem.value)
     assert hide_password('rtsp://me:se@cret@host/door') == 'rtsp://me:***@host/door'
-    with pytest.raises(ValueError, match=r'://me:\*\*\*@.*/image.png: a password is for streams alone'):
+    with pytest.raises(ValueError, match=r'://me:\*\*\*@.*/image.png: passwords are only for streams'):
         find_sources([url.replace('://', '://me:secret@') + '/image.png'])
 
 

@@ -1,6 +1,8 @@
 """Videos are read completely, upright and with their times; damage is reported; what is written can be played."""
 
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -55,6 +57,25 @@ def test_parts_keep_the_index_and_time_of_the_whole_video(tmp_path, part, indice
     assert count_video_frames(str(path), **part) == len(indices)
     (frame,) = read_video(str(path), start=9)
     assert frame.error == 'no frame from 9 to inf s: it lasts 1.20 s; 30 frames were read'
+
+
+LEAVE_EARLY = """
+import sys, av
+from vitpose.predict.inputs.video import read_video
+av.logging.set_level(av.logging.ERROR)  # as importing older versions of torchvision does
+for _ in range(5):
+    assert len(list(read_video(sys.argv[1], end=0.2))) == 5
+    frames = read_video(sys.argv[1])
+    next(frames)
+    frames.close()
+"""
+
+
+def test_a_video_that_is_left_early_does_not_hang_where_pyav_logs(tmp_path):
+    """A thread of the decoder that logs waited for the lock that the freeing thread held (PyAV's issue 1861)."""
+    path = tmp_path / 'a.mp4'
+    write_video(path, numbered_images(60, 240, 320))
+    subprocess.run([sys.executable, '-c', LEAVE_EARLY, str(path)], check=True, timeout=60)
 
 
 @pytest.mark.parametrize('stride', [0, -2, 1.5, '5'])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmpose.registry import KEYPOINT_CODECS
 
+from vitpose.models.catalogue import MSRA, read_catalogue
 from vitpose.predict.models.description import DATASETS
 from vitpose.predict.models.file_info import codec_fields, metainfo_fields
 from vitpose.predict.models.torch_model import head_names, read_config, read_test_set, select_keypoints
@@ -41,6 +42,12 @@ def describe_all() -> dict:
         fields, settings = describe(split_config(cfg, dataset), name)
         assert described[fields.pop('dataset')].items() >= fields.items()
         described[dataset]['shared'] = settings
+    for model in read_catalogue():
+        if model.codec:  # published for one dataset, but trained on several
+            cfg, name = read_config(TOP / model.config)
+            cfg.merge_from_dict(MSRA)
+            fields, settings = describe(cfg, name)
+            assert described[fields['dataset']].setdefault('shared', settings) == settings, model.name
     return json.loads(json.dumps(described))
 
 

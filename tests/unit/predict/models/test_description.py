@@ -12,8 +12,9 @@ def test_the_shipped_file_says_what_the_configs_say_through_mmpose():
     assert describe_all() == read_datasets()
 
 
-def test_multi_dataset_models_have_their_own_codecs():
-    alone, shared = (describe({}, 'aic', is_shared) for is_shared in (False, True))
+@pytest.mark.parametrize('dataset', ['aic', 'crowdpose'])
+def test_models_of_several_datasets_have_their_own_codecs(dataset):
+    alone, shared = (describe({}, dataset, is_shared) for is_shared in (False, True))
     assert (alone.codec['type'], shared.codec['type']) == ('BatchUDPHeatmap', 'BatchMSRAHeatmap')
     assert (alone.crop['use_udp'], shared.crop['use_udp']) == (True, False)
     assert (alone.network, shared.network) == (dict(shift_heatmap=False), dict(shift_heatmap=True))

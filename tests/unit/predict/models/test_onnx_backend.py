@@ -1,11 +1,11 @@
 """Devices and threads of ONNX Runtime: what is asked for, and what a session then uses."""
 
-import onnxruntime
 import pytest
 
 from tests.unit.predict.tiny_files import write_dots
 from vitpose.predict.models.onnx_backend import CPU, PROVIDERS, OnnxNetwork, choose_providers, read_thread_count
 
+onnxruntime = pytest.importorskip('onnxruntime')
 CUDA, COREML, DIRECTML = PROVIDERS.values()
 
 
