@@ -1,8 +1,8 @@
 """Compare recipes by short trainings: one change each, the same number of steps, on the people held out to choose.
 
-`mmpose_crops` is also compared with `base` on the test people of COCO whose crops shrink to half or less, where the two
-kinds of crops differ. `teacher` also learns from the heatmaps of the stage `full_size`, and `token` from its knowledge
-token besides.
+`rendered` adds people that are rendered first. `mmpose_crops` is also compared with `base` on the test people
+of COCO whose crops shrink to half or less, where the two kinds of crops differ. `teacher` also learns from the heatmaps
+of the stage `full_size`, and `token` from its knowledge token besides.
 
     python projects/real_people/trials.py --data FOLDER --everyday FOLDER --weights FOLDER --out work_dirs/real_people
 
@@ -36,6 +36,7 @@ from vitpose_base.files import write_text
 
 BATCH, SIZE = 32, (128, 96)  # (h, w) of the crops in pixels
 TOKEN = 'trials/token.npz'
+RENDERED = 2_000  # images of people that one trial adds
 SURE_SCORE, CLOSE_SPREAD = 0.5, 0.025  # of MoveNet's keypoints, for the stricter rule
 
 
@@ -90,6 +91,16 @@ def shrinking(content: dict[str, Any]) -> dict[str, Any]:
     return dict(content, annotations=people)
 
 
+def render(photographs: Path) -> dict[str, Any]:
+    """Render people with COCO's keypoints beside the folder of the photographs, if it was not done before."""
+    folder, link = photographs.parent / 'rendered', photographs / 'images/rendered'
+    if not folder.is_dir():
+        run('synth', '--out', folder, '--train', RENDERED, '--val', 1)
+    if not link.exists():
+        link.symlink_to(folder / 'train', target_is_directory=True)
+    return combine({'rendered': read(folder / 'annotations/train.json')})
+
+
 def write_people(photographs: Path, data: Path, steps: int) -> None:
     """Write `trial_*.json`, the training people of the trials, all of the same number."""
     everybody = read(photographs / 'everybody.json')
@@ -97,6 +108,7 @@ def write_people(photographs: Path, data: Path, steps: int) -> None:
     raw = join(only(everybody, 'lsp', 'parse', 'coco_people', 'everyday'), combine({'lspet': raw_lspet(data)}))
     stricter = join(without, combine({'everyday': strict(read(data / 'everyday/train.json'))}))
     files = dict(everybody=everybody, without_everyday=without, raw=raw, strict=stricter)
+    files['rendered'] = join(everybody, render(photographs))
     for name, content in files.items():
         write_text(photographs / f'trial_{name}.json', json.dumps(sample(content, steps * BATCH)))
 
@@ -115,6 +127,11 @@ def set_small_patches(config: Config, args: argparse.Namespace) -> None:
     """Patches of 14 px, as DINOv2 was trained, at 112x84: the same number of tokens."""
     set_size(config, (112, 84), (32, 24))
     config.model.backbone.patch_size = 14
+
+
+def set_cls_token(config: Config, args: argparse.Namespace) -> None:
+    """Keep DINOv2's cls token, beside the patches."""
+    config.model.backbone.knowledge_token = dict(init='checkpoint')
 
 
 def set_average(config: Config, args: argparse.Namespace) -> None:
@@ -174,11 +191,13 @@ TRIALS: dict[str, Callable[[Config, argparse.Namespace], None]] = {
     'base': lambda config, args: None,
     'squared_error': set_squared_error,
     'patch_14': set_small_patches,
+    'cls_token': set_cls_token,
     'average': set_average,
     'whole_bodies': drop_half_bodies,
     'raw_labels': partial(use, 'raw'),
     'without_everyday': partial(use, 'without_everyday'),
     'strict_everyday': partial(use, 'strict'),
+    'rendered': partial(use, 'rendered'),
     'mmpose_crops': set_mmpose_crops,
     'teacher': set_teacher,
     'token': set_token,

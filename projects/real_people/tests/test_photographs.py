@@ -205,7 +205,7 @@ def test_every_trial_has_a_config_that_fits(args, name):
         assert teacher.model.backbone.img_size == config.model.backbone.img_size
         assert Path(config.model.teacher.checkpoint).is_file()
         study.drop_teacher(config)
-    assert (config.model.backbone.pop('knowledge_token', None) is not None) == (name == 'token')
+    assert (config.model.backbone.pop('knowledge_token', None) is not None) == (name in ('token', 'cls_token'))
     config.model.backbone.init_cfg = None
     size = config.model.backbone.img_size
     heatmaps = MODELS.build(config.model).eval()(torch.zeros(1, 3, *size), None, mode='tensor')
