@@ -25,6 +25,7 @@ from mmengine.registry import init_default_scope
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
 from projects.paper.changes import freeze_all_but_token
+from projects.paper.photographs import link
 from projects.real_people.evaluate import mean_oks, open_model, predict_all
 from projects.real_people.found_boxes import corners
 from projects.real_people.photographs import combine, prepare, read, with_faces
@@ -93,11 +94,10 @@ def shrinking(content: dict[str, Any]) -> dict[str, Any]:
 
 def render(photographs: Path) -> dict[str, Any]:
     """Render people with COCO's keypoints beside the folder of the photographs, if it was not done before."""
-    folder, link = photographs.parent / 'rendered', photographs / 'images/rendered'
+    folder = photographs.parent / 'rendered'
     if not folder.is_dir():
         run('synth', '--out', folder, '--train', RENDERED, '--val', 1)
-    if not link.exists():
-        link.symlink_to(folder / 'train', target_is_directory=True)
+    link(folder / 'train', 'rendered', photographs)
     return combine({'rendered': read(folder / 'annotations/train.json')})
 
 

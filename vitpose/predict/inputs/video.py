@@ -200,8 +200,10 @@ def open_video(av: Any, name: str, **options: str) -> Iterator[Any]:
     with av.open(name, options=options, timeout=TIMEOUT_S if '://' in str(name) else None) as container:
         try:
             yield container
-        finally:  # of a video that is left early, threads still decode: PyAV would wait for them with the GIL held,
-            for stream in container.streams.video:  # and they for the GIL if PyAV logs, which torchvision may turn on
+        finally:
+            # threads still decode a video that is left early: PyAV would wait for them with the GIL held, and they for
+            # the GIL if PyAV logs, which older versions of torchvision turn on
+            for stream in container.streams.video:
                 if stream.codec_context:
                     stream.codec_context.flush_buffers()
 
